@@ -1,0 +1,228 @@
+//! The codes of all messages, each with its page of `docs/errors.md` and `--explain`.
+//!
+//! A code never changes its meaning and is never used again. Rooms name a code where they know the
+//! facts; `config::render` makes the pages. A page says what it means, why it is so, what to do.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose fault a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The peer sent something that can't be served.
+    Client,
+    /// The application or its dependencies.
+    App,
+    /// The configuration: a file, the command line, the environment.
+    Config,
+    /// The machine: ports, permissions, memory.
+    Machine,
+    /// rustwsgi itself.
+    Us,
+}
+
+impl Fault {
+    /// What to look at.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "the client",
+            Self::App => "the application",
+            Self::Config => "the configuration",
+            Self::Machine => "the machine",
+            Self::Us => "rustwsgi itself",
+        }
+    }
+}
+
+/// Makes the [`Code`] enum and its tables from one list, so that a code is described once.
+macro_rules! codes {
+    ($($name:ident = $text:literal, $fault:ident, $title:literal, $page:literal;)*) => {
+        /// The stable code of a message. A code never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The code as printed, such as `RW0102`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)* }
+            }
+
+            /// What the code stands for, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+
+            /// Whose fault it is.
+            pub fn fault(self) -> Fault {
+                match self { $(Code::$name => Fault::$fault,)* }
+            }
+
+            /// What it means and what to do, a few sentences.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$name => $page,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    UnknownOption = "RW0101", Config, "an option that does not exist",
+        "The name is no option of rustwsgi and none of uWSGI. Like uWSGI, rustwsgi keeps it as a placeholder that other \
+         values may use as `%(name)`; what it was meant to set is not set. Most are slips of the pen, such as `vaccum` or \
+         `process`: correct the name. With `strict = true` it is an error. A name that some value uses is never reported.";
+    OptionMisused = "RW0102", Config, "an option used in a way that can't work",
+        "The option exists, but not where or how it is used here: an option of the command line in a file, for instance. \
+         The message says what became of it. Take the line out, or move it to where it belongs.";
+    BadValue = "RW0103", Config, "a value the option does not take",
+        "The value can't be read as what the option takes: a number, permissions, `NAME=value`. `rustwsgi --explain OPTION` \
+         says what it takes.";
+    OptionNotBuilt = "RW0104", Config, "an option of uWSGI that rustwsgi does not have yet",
+        "uWSGI has the option, rustwsgi does not have what it does. The start is refused, because a server that leaves out \
+         what its configuration asks for is not what was asked for. Take the line out if you can do without, follow the \
+         hint if there is one, or set `tolerate-unsupported = true`: then it is a warning.";
+    BadCommandLine = "RW0105", Config, "a command line that can't be read",
+        "A word of the command line is no option, an option lacks its value, or a beginning fits several options. \
+         `rustwsgi --help` lists the options.";
+    LaxValue = "RW0106", Config, "a value that is read as something else than it says",
+        "uWSGI reads numbers up to the first letter (`4x` is 4, `four` is 0) and every switch that does not say `false`, \
+         `off`, `no` or `0` as on. rustwsgi reads the same and says so. Write what it was read as, or what you meant.";
+    OutOfRange = "RW0107", Config, "a number the option can't work with",
+        "Nothing can be served with zero processes, and no time is negative. uWSGI refuses or misbehaves. Take the line \
+         out for the default, or write a number within the limits that the message names.";
+    Clamped = "RW0108", Config, "a number that is more than fits",
+        "The number is more than the protocol or the kernel has room for, and the largest that fits was taken, as uWSGI does. \
+         Write that number.";
+    OtherLanguage = "RW0109", Config, "an option for another language",
+        "The option belongs to PHP, Perl, Ruby or another language that uWSGI can run in the same server. rustwsgi runs \
+         Python. Serve the other application with a server of its own, and let the front end share the paths out.";
+    NoSection = "RW0110", Config, "the configuration file lacks the section",
+        "Options stand in a section, `[uwsgi]` unless the file is named as `file.ini:section`. uWSGI warns and starts \
+         without any of them. Correct the heading, or name the section that there is.";
+    ConfigUnreadable = "RW0111", Config, "the configuration file can't be read",
+        "The file is not there, may not be read, or has an ending that says nothing about how it is written. Files are \
+         looked for where rustwsgi was started, also those that another file includes.";
+    BadConfigFile = "RW0112", Config, "the configuration file can't be parsed",
+        "A line or a structure of the file makes no sense in its format. The message names the line.";
+    StrayPercent = "RW0113", Config, "a percent sign that stands for nothing",
+        "`%` and a letter stand for a fact such as the file's directory, `%d`. uWSGI drops `%` and the letter where they \
+         stand for nothing, even the end of the line. A percent sign is written `%%`.";
+    Unresolved = "RW0114", Config, "a variable that is not in the environment",
+        "`$(NAME)` is replaced by the environment variable, and stays as it is where there is none, as in uWSGI. What `env =` \
+         sets is for the application and not seen by `$(NAME)`. Export the variable before the start.";
+    CommentInValue = "RW0115", Config, "a comment behind a value",
+        "Comments have a line of their own; behind a value they are part of it. A number is read up to the comment, a switch \
+         is on whatever it says, and a string keeps it. Put the comment on the line above.";
+    QuotedValue = "RW0116", Config, "quotes that are part of the value",
+        "ini files have no quotes: they belong to the value, so that a quoted module or path is not found. Take them away.";
+    Overruled = "RW0117", Config, "an option of the command line that a file overrules",
+        "A file that is named without `--ini` is read after all options, and one that is named behind an option comes after \
+         it; the last value wins. uWSGI does the same and does not say so. Name the file first, with `--ini`.";
+    NothingToServe = "RW0120", Config, "no socket to serve on",
+        "The configuration names neither `socket` nor `http-socket`.";
+    NoApp = "RW0121", Config, "no application named",
+        "The configuration names neither `module` nor `wsgi-file`, and `need-app` is on. `need-app = false` starts without \
+         an application and answers every request with a 500, as uWSGI does.";
+    MasterOff = "RW0122", Config, "a master that was switched off",
+        "There always is a master: it respawns, reloads and counts. `master = false` changes nothing and can be taken out.";
+    PluginAbsent = "RW0123", Config, "a plugin that rustwsgi does not have",
+        "What rustwsgi can do is built in, and there are no plugins to load. As uWSGI does for `plugins`, the start goes on; \
+         options of that plugin are then refused one by one. `need-plugin` refuses the start.";
+    SocketTwice = "RW0130", Config, "an address that is named twice",
+        "The address is opened once. Take one of the lines out.";
+    SocketTwoProtocols = "RW0131", Config, "an address that should speak two protocols",
+        "A socket speaks the uwsgi protocol or HTTP, not both. Give one of them another port.";
+    ModuleAndFile = "RW0132", Config, "two options that name the application",
+        "`module` comes first, and `wsgi-file` is not read. Keep the one you mean.";
+    NothingToDo = "RW0133", Config, "an option that has nothing to act on",
+        "The option changes something that this configuration does not have, such as the permissions of UNIX sockets where \
+         there are none. Take it out, or add what it is for.";
+    Contradiction = "RW0134", Config, "options that contradict each other",
+        "Two options ask for different things, and one of them wins. The message says which. Keep the one you mean.";
+    ModuleIsPath = "RW0140", Config, "a module that looks like a path",
+        "`module` takes a module's name, `blog.wsgi`, not a file's. Use `wsgi-file` for a file, or write the name with dots \
+         and without `.py`.";
+    ModuleNotFound = "RW0201", App, "the application's module was not found",
+        "Python looked for the module in the directories that the message lists. Usually `chdir` or `pythonpath` is missing, \
+         or names the directory above or below. Write the directory that holds the first part of the module's name.";
+    PackageMissing = "RW0202", App, "the application imports a package that is not installed",
+        "The application was found, and something it imports was not. Install it in the virtual environment that `home` \
+         names, or correct `home`.";
+    NotAVirtualenv = "RW0203", Config, "`home` is not a virtual environment",
+        "A virtual environment is a directory with a `pyvenv.cfg`. Correct the path, or make one: `python3 -m venv PATH`.";
+    ForeignVirtualenv = "RW0204", Config, "the virtual environment belongs to another Python",
+        "rustwsgi embeds one Python, and packages are made for one. Make the environment with the version that the message \
+         names, or use a rustwsgi that was built with the other.";
+    CallableMissing = "RW0210", App, "the module lacks the callable",
+        "The module was imported, and has nothing of that name. `application` is the default; write `module = blog:app` or \
+         `callable = app`.";
+    NotWsgi = "RW0211", App, "the callable is not a WSGI application",
+        "A WSGI application is called with `environ` and `start_response`. An ASGI application has another interface, and a \
+         factory has to be called: `module = blog:create_app()`.";
+    ImportRaised = "RW0212", App, "the application raised while it was imported",
+        "The traceback shows where. Nothing is served, or the old code goes on serving; `need-app = false` serves 500s instead.";
+    ImportDied = "RW0215", App, "the process that imports the application died",
+        "A crash in a C extension, or a call of `os._exit`, while the application was imported. The master is not harmed.";
+    ImportTimeout = "RW0216", App, "the application took longer than startup-timeout to import",
+        "Something in the import waits, often for a database or a network. Raise `startup-timeout`, or let it wait later.";
+    WorkersDie = "RW0217", App, "workers die before they serve",
+        "The application is imported, but the workers end right after the fork. The log has their last words.";
+    AddressInUse = "RW0301", Machine, "the address is in use",
+        "Another process listens there, often another instance of the same site. Stop it, or take another address.";
+    BindRefused = "RW0302", Machine, "the address can't be bound",
+        "The system refused it: a port below 1024 without the right to it, a directory that may not be written, an address \
+         that the machine does not have.";
+    NoSuchUser = "RW0304", Config, "no such user or group",
+        "The name is not in the system's user database. Correct it, or make the user first.";
+    NotPermitted = "RW0305", Machine, "the system does not permit it",
+        "Only root may change users and groups. Start as root, or take `uid` and `gid` out.";
+    BadAddress = "RW0306", Config, "an address that can't be understood",
+        "An address is `host:port`, `:port`, `[::1]:port`, a path, or `@name` for an abstract socket.";
+    PathTooLong = "RW0307", Config, "the path of a UNIX socket is too long",
+        "The kernel takes 107 bytes. uWSGI cuts the path silently, and the front end looks in vain. Use a shorter one, \
+         such as `/run/blog.sock`.";
+    DirectoryMissing = "RW0310", Config, "a directory that is not there",
+        "A relative path starts where rustwsgi was started, or in `chdir` once that is reached. Correct the path, or make \
+         the directory.";
+    FileMissing = "RW0311", Config, "a file that is not there",
+        "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.";
+    PidfileHeld = "RW0501", Config, "another instance holds the pid file",
+        "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.";
+    NotRunning = "RW0502", Config, "the pid file names no running instance",
+        "No rustwsgi holds the lock on the file, so nothing was signalled. The instance has ended, or runs in another \
+         container.";
+    PidfileBad = "RW0503", Config, "the pid file can't be used",
+        "It can't be read or written, or is no regular file. The message has the reason.";
+    ReloadFailed = "RW0504", App, "the reload failed and the old code goes on serving",
+        "The message has the reason. Nothing has changed: correct it and reload again.";
+    StartFailed = "RW0505", App, "the instance did not come up",
+        "The message or the log has the reason.";
+    TimedOut = "RW0506", Machine, "the wait was longer than allowed",
+        "The command stopped waiting; what it asked for may still happen. `--timeout` sets how long it waits.";
+    LogUnusable = "RW0601", Machine, "the log file can't be opened",
+        "The directory has to be there, and the user that rustwsgi runs as has to be allowed to write to it.";
+    System = "RW0900", Machine, "a system call failed",
+        "The message has what was tried and what the system said.";
+    Internal = "RW0999", Us, "something in rustwsgi that should not happen",
+        "A mistake of ours. What led to it and the log help to find it.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            assert!(code.as_str().starts_with("RW") && code.as_str().len() == 6);
+            assert!(!code.title().ends_with('.'));
+            assert!(code.page().ends_with('.'), "{}", code.as_str());
+        }
+        assert!(Code::ALL.is_sorted_by_key(|code| code.as_str()));
+    }
+}

@@ -1,0 +1,18 @@
+//! rustwsgi: an application server for Python sites that takes uWSGI's place.
+//!
+//! The rooms, from the top floor down; a room imports only rooms of lower floors, and
+//! `tests/house.rs` enforces it:
+//!
+//! | floor | rooms | what they do |
+//! |---|---|---|
+//! | 8 | [`cli`] | argv → what to do: serve, stop, reload, explain |
+//! | 7 | [`master`] | supervises zygotes and workers; never runs Python |
+//! | 6 | [`zygote`] | imports the app once, forks workers on request |
+//! | 5 | [`worker`] | serves requests |
+//! | 4 | [`python`] | the interpreter, the app, WSGI |
+//! | 3 | [`log`] | where lines go and what a request line says |
+//! | 2 | [`config`] | THE option table, the ini reader, messages about both |
+//! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
+//! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
+
+pub mod error;

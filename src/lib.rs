@@ -16,3 +16,5 @@
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
 pub mod error;
+pub mod scoreboard;
+pub mod sys;

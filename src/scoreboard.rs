@@ -1,0 +1,229 @@
+//! What every worker does right now, in memory that master and workers share.
+//!
+//! One board a generation, made by the master before it forks the zygote: a cell a worker, a core
+//! cell a request slot. Workers write their own cells, the master reads all; atomics only, so that
+//! no killed worker can keep a lock. The totals outlive generations.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::sys::shared::SharedArray;
+
+/// A handle to a generation's board; clones share it.
+#[derive(Clone, Debug)]
+pub struct Scoreboard {
+    cells: Arc<SharedArray<Cell>>,
+    slots: Arc<SharedArray<CoreCell>>,
+    totals: Arc<SharedArray<Totals>>,
+    cores: usize,
+}
+
+/// Counters of the whole instance since its start.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Totals {
+    /// Requests served.
+    pub requests: AtomicU64,
+}
+
+/// One worker process.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct Cell {
+    /// The worker's pid; 0 while the cell is free.
+    pub pid: AtomicU32,
+    /// The worker's number, 1 to `processes`.
+    pub worker: AtomicU32,
+    /// Requests served under this number, over respawns and reloads.
+    pub requests: AtomicU64,
+    /// Requests that ended in an exception.
+    pub exceptions: AtomicU64,
+    /// Bytes sent, heads included.
+    pub tx: AtomicU64,
+    /// Microseconds spent in requests.
+    pub running_micros: AtomicU64,
+}
+
+/// Words of a core cell's label.
+const LABEL: usize = 16;
+
+/// One request slot of a worker.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct CoreCell {
+    /// CLOCK_MONOTONIC nanoseconds at which the request began; 0 while idle.
+    started: AtomicU64,
+    /// CLOCK_MONOTONIC nanoseconds after which the request is stuck; 0 for never.
+    deadline: AtomicU64,
+    /// Requests served by this core.
+    pub requests: AtomicU64,
+    label_length: AtomicU32,
+    label: [AtomicU64; LABEL],
+}
+
+/// A request under way, as another process sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// CLOCK_MONOTONIC nanoseconds at which it began.
+    pub started: u64,
+    /// CLOCK_MONOTONIC nanoseconds after which it is stuck; 0 for never.
+    pub deadline: u64,
+    /// Method and URI, cut to what the cell holds.
+    pub label: String,
+}
+
+impl Scoreboard {
+    /// A board for `cells` workers of `cores` request slots each, with totals of its own.
+    pub fn new(cells: usize, cores: usize) -> io::Result<Self> {
+        Self::with_totals(cells, cores, Arc::new(SharedArray::new(1)?))
+    }
+
+    /// The board of the next generation: new cells, the same totals.
+    pub fn next(&self, cells: usize, cores: usize) -> io::Result<Self> {
+        Self::with_totals(cells, cores, Arc::clone(&self.totals))
+    }
+
+    fn with_totals(cells: usize, cores: usize, totals: Arc<SharedArray<Totals>>) -> io::Result<Self> {
+        Ok(Self {
+            cells: Arc::new(SharedArray::new(cells)?),
+            slots: Arc::new(SharedArray::new(cells * cores)?),
+            totals,
+            cores,
+        })
+    }
+
+    /// How many cells there are.
+    pub fn cells(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// How many cores a worker has.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// One worker's cell.
+    pub fn cell(&self, index: usize) -> &Cell {
+        &self.cells[index]
+    }
+
+    /// One core of one worker.
+    pub fn core(&self, cell: usize, core: usize) -> &CoreCell {
+        &self.slots[cell * self.cores + core]
+    }
+
+    /// The instance's counters.
+    pub fn totals(&self) -> &Totals {
+        &self.totals[0]
+    }
+
+    /// Takes a free cell for worker `worker`, who goes on counting at `requests`.
+    pub fn claim(&self, worker: usize, requests: u64) -> Option<usize> {
+        let index = self.cells.iter().position(|cell| cell.worker.load(Relaxed) == 0)?;
+        let cell = &self.cells[index];
+        cell.worker.store(worker as u32, Relaxed);
+        cell.pid.store(0, Relaxed);
+        cell.requests.store(requests, Relaxed);
+        for counter in [&cell.exceptions, &cell.tx, &cell.running_micros] {
+            counter.store(0, Relaxed);
+        }
+        for core in 0..self.cores {
+            self.core(index, core).end();
+        }
+        Some(index)
+    }
+
+    /// Gives a cell back after its worker's death.
+    pub fn release(&self, index: usize) {
+        self.cells[index].pid.store(0, Relaxed);
+        self.cells[index].worker.store(0, Relaxed);
+    }
+}
+
+impl CoreCell {
+    /// Notes that a request began. `now` and `deadline` are CLOCK_MONOTONIC nanoseconds; a
+    /// `deadline` of 0 means none.
+    pub fn begin(&self, now: u64, deadline: u64, method: &[u8], uri: &[u8]) {
+        let mut bytes = [0; LABEL * 8];
+        let mut length = 0;
+        for part in [method, b" ", uri] {
+            let count = part.len().min(bytes.len() - length);
+            bytes[length..length + count].copy_from_slice(&part[..count]);
+            length += count;
+        }
+        for (word, bytes) in self.label.iter().zip(bytes[..length].chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(eight), Relaxed);
+        }
+        self.label_length.store(length as u32, Relaxed);
+        self.deadline.store(deadline, Relaxed);
+        self.started.store(now.max(1), std::sync::atomic::Ordering::Release);
+    }
+
+    /// Notes that the request is over.
+    pub fn end(&self) {
+        self.started.store(0, std::sync::atomic::Ordering::Release);
+        self.deadline.store(0, Relaxed);
+    }
+
+    /// The request under way; `None` while idle. A request that ends and another that begins in
+    /// between may lend each other's label, which only a log line would show.
+    pub fn running(&self) -> Option<Running> {
+        let started = self.started.load(std::sync::atomic::Ordering::Acquire);
+        if started == 0 {
+            return None;
+        }
+        let bytes: Vec<u8> = self.label.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
+        let length = (self.label_length.load(Relaxed) as usize).min(bytes.len());
+        let label = String::from_utf8_lossy(&bytes[..length]).escape_debug().to_string();
+        Some(Running { started, deadline: self.deadline.load(Relaxed), label })
+    }
+
+    /// Whether the request under way is past its deadline at `now`.
+    pub fn is_overdue(&self, now: u64) -> bool {
+        let deadline = self.deadline.load(Relaxed);
+        deadline != 0 && now > deadline && self.started.load(Relaxed) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_claimed_and_released() {
+        let board = Scoreboard::new(2, 3).unwrap();
+        assert_eq!(board.claim(1, 7), Some(0));
+        assert_eq!(board.claim(2, 0), Some(1));
+        assert_eq!(board.claim(3, 0), None);
+        assert_eq!(board.cell(0).requests.load(Relaxed), 7);
+        board.release(0);
+        assert_eq!(board.claim(3, 0), Some(0));
+    }
+
+    #[test]
+    fn a_request_is_seen_while_it_runs() {
+        let board = Scoreboard::new(1, 1).unwrap();
+        let core = board.core(0, 0);
+        assert_eq!(core.running(), None);
+        core.begin(1_000, 2_000, b"GET", b"/a?b=\n");
+        let running = core.running().unwrap();
+        assert_eq!((running.started, running.deadline, running.label.as_str()), (1_000, 2_000, "GET /a?b=\\n"));
+        assert!(!core.is_overdue(2_000) && core.is_overdue(2_001));
+        core.end();
+        assert!(core.running().is_none() && !core.is_overdue(u64::MAX));
+    }
+
+    #[test]
+    fn labels_are_cut_and_totals_live_on() {
+        let board = Scoreboard::new(1, 1).unwrap();
+        board.core(0, 0).begin(1, 0, b"GET", &[b'x'; 500]);
+        assert_eq!(board.core(0, 0).running().unwrap().label.len(), 128);
+        board.totals().requests.store(5, Relaxed);
+        let next = board.next(4, 2).unwrap();
+        assert_eq!((next.totals().requests.load(Relaxed), next.cells(), next.cores()), (5, 4, 2));
+    }
+}

@@ -1,0 +1,102 @@
+//! Processes: forking, leaving, adopting, and waiting for one that is not our child.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid};
+
+/// Which side of a fork this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The process that called; the child has this pid.
+    Parent(Pid),
+}
+
+/// Forks. Called by `master` and `zygote` only, each at a point where it has one thread of its own.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the callers run a single thread, so no lock can be held by a thread that the child
+    // lacks; threads that an app started in the zygote are Python's and wait for the GIL, which the
+    // forking thread holds, with Python's own fork hooks called around this.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(Fork::Child),
+        ForkResult::Parent { child } => Ok(Fork::Parent(child)),
+    }
+}
+
+/// Leaves at once: no destructors, no exit handlers, nothing flushed.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: _exit ends the process whatever state it is in.
+    unsafe { libc::_exit(code) }
+}
+
+/// Makes this process the parent of its orphaned descendants: workers, which a zygote forks twice.
+pub fn adopt_orphans() -> nix::Result<()> {
+    prctl::set_child_subreaper(true)
+}
+
+/// Has the kernel send `signal` to this process when its parent dies.
+pub fn signal_on_parent_death(signal: Signal) -> nix::Result<()> {
+    prctl::set_pdeathsig(signal)
+}
+
+/// A handle to a process that stays valid, and stays silent, after the pid was used again.
+#[derive(Debug)]
+pub struct Handle {
+    fd: OwnedFd,
+}
+
+impl Handle {
+    /// Opens a process by pid; fails with ESRCH where there is none.
+    pub fn open(pid: Pid) -> io::Result<Self> {
+        // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was made by the call above and has no other owner.
+        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd as i32) } })
+    }
+
+    /// Sends a signal to it.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let (fd, number) = (self.fd.as_raw_fd(), signal as libc::c_int);
+        // SAFETY: a descriptor that this value owns, an integer, no siginfo, no flags.
+        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, std::ptr::null::<libc::siginfo_t>(), 0) }
+        {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Blocks until the process is gone, at most `timeout` (`None`: without bound); false when the
+    /// time was up.
+    pub fn wait_exit(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout = match timeout {
+            Some(timeout) => PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
+        Ok(poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_sees_its_process_end() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let handle = Handle::open(Pid::from_raw(child.id() as i32)).unwrap();
+        assert!(!handle.wait_exit(Some(Duration::from_millis(1))).unwrap());
+        handle.signal(Signal::SIGKILL).unwrap();
+        assert!(handle.wait_exit(Some(Duration::from_secs(5))).unwrap());
+        child.wait().unwrap();
+    }
+}

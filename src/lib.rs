@@ -16,5 +16,6 @@
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
 pub mod error;
+pub mod proto;
 pub mod scoreboard;
 pub mod sys;

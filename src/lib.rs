@@ -16,6 +16,7 @@
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
 pub mod error;
+pub mod net;
 pub mod proto;
 pub mod scoreboard;
 pub mod sys;

@@ -1,0 +1,570 @@
+//! One request being answered: the body still to be read, the response on its way out.
+//!
+//! `worker` begins and ends it, `python` reads and writes in between, without ever seeing the
+//! socket. Calls named `try_…` never block; the others block within the socket timeout and are
+//! made without the GIL. Holds the rules of framing: how long a response is, what may follow it.
+
+use std::io::Write as _;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use thiserror::Error;
+
+use super::stream::{Interest, Stream};
+use crate::proto::chunked::Decoder;
+use crate::proto::request::{Body, Front, Known, Request};
+use crate::proto::response::Head;
+
+/// Why the request's body can't be read on.
+#[derive(Debug, Error)]
+pub enum BodyError {
+    /// The client closed before all of the body had come.
+    #[error("client closed the connection, {left} bytes of the body missing")]
+    Closed {
+        /// Bytes that never came; 0 where the length was not announced.
+        left: u64,
+    },
+    /// Nothing came within the socket timeout.
+    #[error("timeout while reading the body")]
+    Timeout,
+    /// The chunked coding is broken.
+    #[error("bad chunked body")]
+    Chunked,
+    /// The socket failed.
+    #[error("error reading the body: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl BodyError {
+    /// The status of a request that fails of it.
+    fn status(&self) -> &'static str {
+        match self {
+            Self::Timeout => "408 Request Timeout",
+            Self::Closed { .. } | Self::Chunked | Self::Io(_) => "400 Bad Request",
+        }
+    }
+}
+
+/// Why the response can't be written on.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The client took nothing within the socket timeout.
+    #[error("timeout while writing the response")]
+    Timeout,
+    /// The client is gone, or the socket failed.
+    #[error("write error: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// One step of reading that did not block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// This many bytes; 0 at the end of the body.
+    Read(usize),
+    /// Nothing there yet.
+    Wait,
+}
+
+/// What becomes of the connection after a response.
+#[derive(Debug)]
+pub enum End {
+    /// Nothing unread: close it.
+    Close(Stream),
+    /// Close it once the client has seen the response: it sent more than was read, and closing
+    /// over unread bytes would reset the connection and could destroy the response.
+    Drain(Stream),
+    /// HTTP: the next request may come; these bytes of it have been read already.
+    KeepAlive(Stream, BytesMut),
+}
+
+/// How the request's body ends.
+#[derive(Debug)]
+enum Input {
+    Length(u64),
+    Chunked(Decoder),
+}
+
+/// How the response's body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// By closing the connection.
+    Close,
+    /// After so many more bytes; what the app sends beyond is cut.
+    Length(u64),
+    /// HTTP chunked coding.
+    Chunked,
+    /// There is none: HEAD, 204, 304.
+    None,
+}
+
+/// A request being answered. A core keeps one and begins it anew for each request.
+#[derive(Debug)]
+pub struct Exchange {
+    stream: Option<Stream>,
+    serial: u64,
+    timeout: Duration,
+    // Input.
+    input: Input,
+    ahead: BytesMut,
+    expects_continue: bool,
+    body_fault: Option<&'static str>,
+    // Output.
+    front: Front,
+    head_only: bool,
+    keep_alive: bool,
+    protocol: Vec<u8>,
+    head: Head,
+    head_sent: bool,
+    framing: Framing,
+    /// Head and chunk frames that have not left yet.
+    out: Vec<u8>,
+    out_at: usize,
+    /// Bytes of the chunk begun that are still to come from the caller.
+    frame_left: usize,
+    frames: bool,
+    head_bytes: usize,
+    body_bytes: u64,
+    surplus: u64,
+    broken: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Exchange {
+    /// An exchange without a connection.
+    pub fn new() -> Self {
+        Self {
+            stream: None,
+            serial: 0,
+            timeout: Duration::from_secs(4),
+            input: Input::Length(0),
+            ahead: BytesMut::new(),
+            expects_continue: false,
+            body_fault: None,
+            front: Front::Uwsgi,
+            head_only: false,
+            keep_alive: false,
+            protocol: Vec::with_capacity(16),
+            head: Head::default(),
+            head_sent: false,
+            framing: Framing::Close,
+            out: Vec::with_capacity(4096),
+            out_at: 0,
+            frame_left: 0,
+            frames: false,
+            head_bytes: 0,
+            body_bytes: 0,
+            surplus: 0,
+            broken: false,
+        }
+    }
+
+    /// Begins to answer `request`, which came over `stream`; `ahead` are bytes read behind its
+    /// head. `timeout` bounds each wait for the client (uWSGI: `--socket-timeout`).
+    pub fn begin(&mut self, stream: Stream, ahead: BytesMut, request: &Request, timeout: Duration) {
+        self.stream = Some(stream);
+        self.serial += 1;
+        self.timeout = timeout;
+        self.input = match request.body {
+            Body::Length(length) => Input::Length(length),
+            Body::Chunked => Input::Chunked(Decoder::new()),
+        };
+        self.ahead = ahead;
+        self.expects_continue = request.expects_continue;
+        self.body_fault = None;
+        self.front = request.front;
+        self.head_only = request.known(Known::RequestMethod) == Some(b"HEAD");
+        self.keep_alive = request.keep_alive;
+        self.protocol.clear();
+        self.protocol.extend_from_slice(protocol(request));
+        self.head.clear();
+        self.head_sent = false;
+        self.framing = Framing::Close;
+        self.out.clear();
+        self.out_at = 0;
+        self.frame_left = 0;
+        self.frames = false;
+        self.head_bytes = 0;
+        self.body_bytes = 0;
+        self.surplus = 0;
+        self.broken = false;
+    }
+
+    /// Counts the requests this exchange was begun for, so that whoever keeps a handle to an
+    /// earlier one can tell.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    // ---- the request's body
+
+    /// Bytes of the body still to come; `None` where the client did not say (chunked coding).
+    pub fn body_left(&self) -> Option<u64> {
+        match &self.input {
+            Input::Length(left) => Some(*left),
+            Input::Chunked(decoder) if decoder.is_done() => Some(0),
+            Input::Chunked(_) => None,
+        }
+    }
+
+    /// The status a client deserves whose body could not be read; `None` while it could.
+    pub fn body_fault(&self) -> Option<&'static str> {
+        self.body_fault
+    }
+
+    /// Reads the body's next bytes without blocking.
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<Step, BodyError> {
+        self.read_some(buffer).inspect_err(|error| self.body_fault = Some(error.status()))
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<Step, BodyError> {
+        if buffer.is_empty() || self.body_left() == Some(0) {
+            return Ok(Step::Read(0));
+        }
+        let Some(stream) = &self.stream else {
+            return Ok(Step::Read(0));
+        };
+        if self.expects_continue {
+            self.expects_continue = false;
+            if self.ahead.is_empty() && !self.head_sent {
+                // Seventeen bytes into an empty send buffer: it fails only with the connection.
+                stream.write(b"HTTP/1.1 100 Continue\r\n\r\n", b"")?;
+            }
+        }
+        match &mut self.input {
+            Input::Length(left) => {
+                let room = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let count = if self.ahead.is_empty() {
+                    match stream.read(&mut buffer[..room])? {
+                        None => return Ok(Step::Wait),
+                        Some(0) => return Err(BodyError::Closed { left: *left }),
+                        Some(count) => count,
+                    }
+                } else {
+                    let count = room.min(self.ahead.len());
+                    self.ahead.copy_to_slice(&mut buffer[..count]);
+                    count
+                };
+                *left -= count as u64;
+                Ok(Step::Read(count))
+            }
+            Input::Chunked(decoder) => loop {
+                let (consumed, produced) = decoder.decode(&self.ahead, buffer).map_err(|_| BodyError::Chunked)?;
+                self.ahead.advance(consumed);
+                if produced > 0 || decoder.is_done() {
+                    return Ok(Step::Read(produced));
+                }
+                let held = self.ahead.len();
+                self.ahead.resize(held + 16 * 1024, 0);
+                let read = stream.read(&mut self.ahead[held..]);
+                self.ahead.truncate(held + read.as_ref().ok().copied().flatten().unwrap_or(0));
+                match read? {
+                    None => return Ok(Step::Wait),
+                    Some(0) => return Err(BodyError::Closed { left: 0 }),
+                    Some(_) => {}
+                }
+            },
+        }
+    }
+
+    /// Blocks until more of the body may be there, at most the socket timeout.
+    pub fn wait_input(&mut self) -> Result<(), BodyError> {
+        match &self.stream {
+            Some(stream) if !stream.wait(Interest::Read, self.timeout)? => {
+                self.body_fault = Some(BodyError::Timeout.status());
+                Err(BodyError::Timeout)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // ---- the response
+
+    /// The response's head, to be filled until [`Exchange::head_sent`].
+    pub fn head(&mut self) -> &mut Head {
+        &mut self.head
+    }
+
+    /// Whether the head has left, or part of it.
+    pub fn head_sent(&self) -> bool {
+        self.head_sent
+    }
+
+    /// Says that the body will be exactly `length` bytes, where the app did not: HTTP then needs
+    /// no chunked coding. Without effect on the uwsgi protocol, where nothing is added.
+    pub fn announce(&mut self, length: u64) {
+        if !self.head_sent
+            && self.front != Front::Uwsgi
+            && self.head.content_length().is_none()
+            && self.head.allows_body()
+        {
+            let mut digits = [0; 20];
+            let mut rest = &mut digits[..];
+            if write!(rest, "{length}").is_ok() {
+                let used = 20 - rest.len();
+                // Digits always make a good header.
+                let _ = self.head.header(b"Content-Length", &digits[..used]);
+            }
+        }
+    }
+
+    /// Writes `chunk` as far as the client takes it now, the head before it; returns how many of
+    /// its bytes are done with. Call [`Exchange::write`] with the rest.
+    pub fn try_write(&mut self, chunk: &[u8]) -> Result<usize, WriteError> {
+        self.queue_head();
+        let wanted = match self.framing {
+            Framing::None => 0,
+            Framing::Length(left) => chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX)),
+            Framing::Close | Framing::Chunked => chunk.len(),
+        };
+        if self.framing == Framing::Chunked && self.frame_left == 0 && wanted > 0 {
+            let before: &str = if self.frames { "\r\n" } else { "" };
+            // Writing to memory does not fail.
+            let _ = write!(self.out, "{before}{wanted:x}\r\n");
+            self.frames = true;
+            self.frame_left = wanted;
+        }
+        let taken = self.push(&chunk[..wanted])?;
+        self.body_bytes += taken as u64;
+        match &mut self.framing {
+            Framing::Length(left) => *left -= taken as u64,
+            Framing::Chunked => self.frame_left -= taken,
+            Framing::Close | Framing::None => {}
+        }
+        if taken < wanted {
+            return Ok(taken);
+        }
+        if self.framing != Framing::None {
+            self.surplus += (chunk.len() - wanted) as u64;
+        }
+        Ok(chunk.len())
+    }
+
+    /// Writes all of `chunk`, the head before it, waiting for the client where it must.
+    pub fn write(&mut self, mut chunk: &[u8]) -> Result<(), WriteError> {
+        loop {
+            let taken = self.try_write(chunk)?;
+            chunk = &chunk[taken..];
+            if chunk.is_empty() && !self.is_pending() {
+                return Ok(());
+            }
+            self.wait_output()?;
+        }
+    }
+
+    /// Sends `count` bytes of a file from `offset`, the head before them, without copying them
+    /// through this process. Ends early, without error, where the file does.
+    pub fn send_file(&mut self, file: BorrowedFd<'_>, mut offset: i64, count: u64) -> Result<(), WriteError> {
+        if self.head.content_length().is_none() {
+            self.announce(count);
+        }
+        self.write(b"")?;
+        let mut left = match self.framing {
+            Framing::None => return Ok(()),
+            Framing::Length(left) => count.min(left),
+            Framing::Close | Framing::Chunked => count,
+        };
+        while left > 0 {
+            let Some(stream) = &self.stream else { break };
+            // One call sends at most what Linux allows in one, and keeps the wait observable.
+            let piece = usize::try_from(left.min(1 << 30)).unwrap_or(1 << 30);
+            match stream.send_file(file, &mut offset, piece) {
+                Ok(Some(0)) => break,
+                Ok(Some(sent)) => {
+                    left -= sent as u64;
+                    self.body_bytes += sent as u64;
+                    if let Framing::Length(rest) = &mut self.framing {
+                        *rest -= sent as u64;
+                    }
+                }
+                Ok(None) => self.wait_output()?,
+                Err(error) => {
+                    self.broken = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the response leaves in chunked coding, which [`Exchange::send_file`] can't frame.
+    pub fn is_chunked(&self) -> bool {
+        self.head_sent && self.framing == Framing::Chunked
+    }
+
+    /// Whether bytes wait for the client to take them.
+    pub fn is_pending(&self) -> bool {
+        self.out_at < self.out.len()
+    }
+
+    /// Blocks until the client takes more, at most the socket timeout.
+    pub fn wait_output(&mut self) -> Result<(), WriteError> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        match stream.wait(Interest::Write, self.timeout) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.broken = true;
+                Err(WriteError::Timeout)
+            }
+            Err(error) => {
+                self.broken = true;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Ends the response after its last chunk: sends a head that had no body to go with, and the
+    /// end of a chunked one. Does not block: what is left over is [`Exchange::is_pending`].
+    pub fn try_finish(&mut self) -> Result<(), WriteError> {
+        if self.broken {
+            return Ok(());
+        }
+        if !self.head_sent {
+            self.announce(0);
+        }
+        self.queue_head();
+        match self.framing {
+            Framing::Chunked => {
+                self.out.extend_from_slice(if self.frames { b"\r\n0\r\n\r\n" } else { b"0\r\n\r\n" });
+                // The end was said once; a second call only flushes.
+                self.framing = Framing::Close;
+            }
+            // Fewer bytes than announced: the client must not take this for a whole response.
+            Framing::Length(left) if left > 0 => self.abort(),
+            _ => {}
+        }
+        self.push(b"").map(|_| ())
+    }
+
+    /// Gives the response up: the connection will be reset, so that nobody takes what has left
+    /// for a whole response.
+    pub fn abort(&mut self) {
+        self.broken = true;
+        if let Some(stream) = &self.stream {
+            stream.reset_on_close();
+        }
+    }
+
+    /// Whether the response was given up or the client lost.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Bytes of the head that were made.
+    pub fn head_bytes(&self) -> usize {
+        self.head_bytes
+    }
+
+    /// Bytes of the body that were sent, framing aside.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
+    /// Bytes the app sent beyond its Content-Length, which were cut.
+    pub fn surplus(&self) -> u64 {
+        self.surplus
+    }
+
+    /// Takes the connection back after the response.
+    pub fn end(&mut self) -> Option<End> {
+        let stream = self.stream.take()?;
+        let mut ahead = std::mem::take(&mut self.ahead);
+        if let Input::Length(left) = &mut self.input {
+            // The small rest of a body that came with the head is skipped for free.
+            let skipped = ahead.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+            ahead.advance(skipped);
+            *left -= skipped as u64;
+        }
+        let unread = self.body_left() != Some(0);
+        Some(if self.broken {
+            End::Close(stream)
+        } else if self.keep_alive && self.front != Front::Uwsgi && !unread && !self.is_pending() {
+            End::KeepAlive(stream, ahead)
+        } else if unread || !ahead.is_empty() {
+            End::Drain(stream)
+        } else {
+            End::Close(stream)
+        })
+    }
+
+    /// Decides how the response ends and puts its head in front of what goes out.
+    fn queue_head(&mut self) {
+        if self.head_sent {
+            return;
+        }
+        self.head_sent = true;
+        let http = self.front != Front::Uwsgi;
+        self.framing = if self.head_only || !self.head.allows_body() {
+            Framing::None
+        } else if let Some(length) = self.head.content_length() {
+            Framing::Length(length)
+        } else if self.front == Front::Http11 {
+            Framing::Chunked
+        } else {
+            Framing::Close
+        };
+        // A close is the only end of such a body; and a body that nobody read would be taken for
+        // the next request.
+        let unread = self.body_left().is_none_or(|left| left > self.ahead.len() as u64);
+        self.keep_alive &= http && self.framing != Framing::Close && !self.head.wants_close() && !unread;
+        let framing: &[u8] = match (http, self.framing, self.keep_alive) {
+            (false, ..) => b"",
+            (true, Framing::Chunked, true) => b"Transfer-Encoding: chunked\r\n",
+            (true, Framing::Chunked, false) if self.head.wants_close() => b"Transfer-Encoding: chunked\r\n",
+            (true, Framing::Chunked, false) => b"Transfer-Encoding: chunked\r\nConnection: close\r\n",
+            (true, _, true) if self.front == Front::Http10 => b"Connection: keep-alive\r\n",
+            (true, _, true) => b"",
+            (true, _, false) if self.head.wants_close() => b"",
+            (true, _, false) => b"Connection: close\r\n",
+        };
+        self.head_bytes = self.head.write(&self.protocol, framing, &mut self.out);
+    }
+
+    /// Writes what is queued and then `chunk`; returns how much of `chunk` left.
+    fn push(&mut self, chunk: &[u8]) -> Result<usize, WriteError> {
+        let queued = self.out.len() - self.out_at;
+        if queued == 0 && chunk.is_empty() {
+            return Ok(0);
+        }
+        let Some(stream) = &self.stream else { return Ok(chunk.len()) };
+        let sent = match stream.write(&self.out[self.out_at..], chunk) {
+            Ok(sent) => sent.unwrap_or(0),
+            Err(error) => {
+                self.broken = true;
+                return Err(error.into());
+            }
+        };
+        if sent < queued {
+            self.out_at += sent;
+            return Ok(0);
+        }
+        self.out.clear();
+        self.out_at = 0;
+        Ok(sent - queued)
+    }
+}
+
+/// The protocol of the response's status line: the request's own (uWSGI echoes it), as long as it
+/// can't break the line.
+fn protocol(request: &Request) -> &[u8] {
+    match request.front {
+        Front::Http11 => b"HTTP/1.1",
+        Front::Http10 => b"HTTP/1.0",
+        Front::Uwsgi => match request.known(Known::ServerProtocol) {
+            Some(protocol)
+                if !protocol.is_empty() && protocol.len() <= 16 && protocol.iter().all(u8::is_ascii_graphic) =>
+            {
+                protocol
+            }
+            _ => b"HTTP/1.0",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

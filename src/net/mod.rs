@@ -1,0 +1,13 @@
+//! Sockets: addresses, listeners, one epoll, one connection, one exchange on it.
+//!
+//! Used by `python` (an exchange is where a body comes from and a response goes), `worker` and
+//! `master`. Knows nothing of Python, of processes or of the configuration.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod exchange;
+pub mod holder;
+pub mod listener;
+pub mod poll;
+mod refused;
+pub mod stream;

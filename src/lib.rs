@@ -15,6 +15,7 @@
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
+pub mod config;
 pub mod error;
 pub mod net;
 pub mod proto;

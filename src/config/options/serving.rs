@@ -1,0 +1,133 @@
+//! What is listened on, what is served, what becomes of a request: rows not built yet.
+//!
+//! Part of the option table, see `options`. A row is: the names and the one-letter form, the kind of
+//! value, the rank and, unless the kind says it all, the description.
+
+use super::NUMBER;
+use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
+
+planned! {
+    Sockets, State::NotYet => {
+        ["suwsgi-socket"] List, Rare, "listens for uwsgi packets under TLS";
+        ["ssl-socket"] List, Rare;
+        ["http-socket-modifier1"] NUMBER, Rare, "the first modifier of requests that come over `http-socket`";
+        ["http-socket-modifier2"] NUMBER, Rare, "the second modifier of requests that come over `http-socket`";
+        ["http11-socket"] List, Common, "listens for HTTP/1.1 and keeps connections alive";
+        ["https-socket"] List, Common, "listens for HTTPS; `address,certificate,key`";
+        ["https-socket-modifier1"] NUMBER, Rare;
+        ["https-socket-modifier2"] NUMBER, Rare;
+        ["fastcgi-socket"] List, Common, "listens for FastCGI";
+        ["fastcgi-nph-socket"] List, Rare, "listens for FastCGI and answers with whole HTTP responses";
+        ["fastcgi-modifier1"] NUMBER, Rare;
+        ["fastcgi-modifier2"] NUMBER, Rare;
+        ["scgi-socket"] List, Common, "listens for SCGI";
+        ["scgi-nph-socket"] List, Rare, "listens for SCGI and answers with whole HTTP responses";
+        ["scgi-modifier1"] NUMBER, Rare;
+        ["scgi-modifier2"] NUMBER, Rare;
+        ["raw-socket"] List, Rare, "listens and hands connections over as they are";
+        ["raw-modifier1"] NUMBER, Rare;
+        ["raw-modifier2"] NUMBER, Rare;
+        ["puwsgi-socket"] List, Rare;
+        ["shared-socket"] List, Common, "opens a socket that several options may then refer to by number";
+        ["undeferred-shared-socket"] List, Rare, "opens a shared socket before privileges are dropped";
+        ["abstract-socket", 'a'] Switch, Rare, "makes UNIX sockets abstract ones";
+        ["freebind"] Switch, Rare, "binds addresses that the machine does not have yet";
+        ["map-socket"] List, Rare, "serves a socket in the workers that are named";
+        ["so-keepalive"] Switch, Common, "has the kernel probe connections that stand still";
+        ["so-send-timeout" "socket-send-timeout" "so-write-timeout" "socket-write-timeout"] Switch, Rare, "how many seconds a write to a client may take";
+        ["socket-sndbuf"] NUMBER, Rare, "the size of the kernel's send buffer";
+        ["socket-rcvbuf"] NUMBER, Rare, "the size of the kernel's receive buffer";
+        ["shutdown-sockets"] Switch, Rare, "ends connections that wait when the instance stops";
+        ["ssl-verbose"] Switch, Rare;
+        ["ssl-verify-depth"] OptionalText, Rare;
+        ["ssl-sessions-use-cache" "ssl-session-use-cache"] OptionalText, Rare;
+        ["ssl-sessions-timeout" "ssl-session-timeout"] NUMBER, Rare;
+        ["sni"] Text, Rare;
+        ["sni-dir"] Text, Rare;
+        ["sni-dir-ciphers"] Text, Rare;
+        ["ssl-enable3" "ssl-enable-sslv3"] Switch, Rare;
+        ["ssl-enable-tlsv1"] Switch, Rare;
+        ["ssl-option"] Switch, Rare;
+        ["sni-regexp"] Text, Rare;
+        ["ssl-tmp-dir"] Text, Rare;
+        ["enable-proxy-protocol"] Switch, Rare, "reads the PROXY protocol's first line on HTTP sockets";
+        ["reuse-port"] Switch, Common, "lets several processes bind the same port";
+        ["tcp-fast-open" "tcp-fastopen"] NUMBER, Rare, "takes data with the first packet of a TCP connection";
+        ["tcp-fast-open-client" "tcp-fastopen-client"] Switch, Rare;
+        ["zerg"] List, Rare, "takes the sockets of a zerg server in place of own ones";
+        ["zerg-fallback"] Switch, Rare, "opens own sockets when the zerg server is not there";
+        ["zerg-server"] Text, Rare, "offers the sockets to other instances over this UNIX socket";
+    }
+    Application, State::NotYet => {
+        ["eval"] Text, Rare, "Python code that defines the application";
+        ["test", 'J'] Text, Rare;
+        ["py-programname" "py-program-name"] Text, Rare, "the program name that Python is told";
+        ["pymodule-alias"] List, Rare, "gives a Python module another name";
+        ["post-pymodule-alias"] List, Rare;
+        ["import" "pyimport" "py-import" "python-import"] List, Common, "imports a Python module when a worker starts";
+        ["shared-import" "shared-pyimport" "shared-py-import" "shared-python-import"] List, Rare, "imports a Python module before the workers are forked";
+        ["pyargv"] Text, Common, "sets `sys.argv`";
+        ["optimize", 'O'] NUMBER, Rare, "Python's optimisation level";
+        ["pecan"] Text, Rare, "loads a Pecan configuration";
+        ["paste"] Text, Common, "loads the application from a PasteDeploy URI";
+        ["paste-logger"] Switch, Common, "sets up logging from the PasteDeploy file";
+        ["web3"] Text, Rare;
+        ["pump"] Text, Rare;
+        ["wsgi-lite"] Text, Rare, "loads an application of the WSGI lite interface";
+        ["ini-paste"] Text, Common, "loads a PasteDeploy file that holds this configuration too";
+        ["ini-paste-logged"] Text, Common, "the same, and sets up logging from it";
+        ["no-site"] Switch, Rare, "keeps Python's `site` module from being loaded";
+        ["pyshell"] OptionalText, Common, "opens a Python shell instead of serving";
+        ["pyshell-oneshot"] OptionalText, Rare, "opens a Python shell once";
+        ["python"] Text, Rare;
+        ["py"] Text, Rare;
+        ["pyrun"] Text, Common, "runs a Python script in place of serving";
+        ["py-tracebacker"] Text, Common, "shows the Python stacks of a worker over a UNIX socket";
+        ["start_response-nodelay"] Switch, Rare, "sends the head within `start_response`";
+        ["wsgi-strict"] Switch, Rare, "takes no bytes object in place of an iterable";
+        ["wsgi-accept-buffer" "wsgi-accept-buffers"] Switch, Rare, "takes buffers other than bytes as parts of a response";
+        ["wsgi-disable-file-wrapper"] Switch, Common, "takes `wsgi.file_wrapper` away from the application";
+        ["python-version"] Switch, Rare, "shows the version of Python";
+        ["python-raw"] Text, Rare;
+        ["py-sharedarea"] List, Rare;
+        ["python-worker-override"] Text, Rare, "runs a Python script in place of the worker's loop";
+        ["py-executable" "py-sys-executable"] Text, Rare, "sets `sys.executable`";
+    }
+    Requests, State::NotYet => {
+        ["ignore-write-errors"] Switch, Common, "does not log that a client went away while it was written to";
+        ["write-errors-tolerance"] NUMBER, Rare, "how many failed writes to a client are tolerated";
+        ["write-errors-exception-only"] Switch, Rare, "leaves failed writes out of the log and raises only";
+        ["disable-write-exception"] Switch, Common, "does not raise when a client went away while it was written to";
+        ["max-vars", 'v'] NUMBER, Rare, "how many variables a request may have";
+        ["max-apps"] NUMBER, Rare, "how many applications a worker may have";
+        ["cgi-mode", 'c'] Switch, Rare;
+        ["limit-post"] NUMBER, Common, "refuses bodies longer than this many bytes";
+        ["post-buffering"] NUMBER, Common, "keeps bodies longer than this many bytes in a file";
+        ["post-buffering-bufsize"] NUMBER, Common, "the buffer for bodies, in bytes";
+        ["body-read-warning"] NUMBER, Rare, "warns when more than this many megabytes of a body are read";
+        ["upload-progress"] Text, Common, "writes the progress of uploads to files in a directory";
+        ["no-default-app"] Switch, Common, "answers paths that no application is mounted at with an error";
+        ["manage-script-name"] Switch, Common, "sets SCRIPT_NAME and PATH_INFO for mounted applications";
+        ["ignore-script-name"] Switch, Rare, "leaves SCRIPT_NAME as the front end sends it";
+        ["catch-exceptions"] Switch, Common, "shows the traceback of an exception to the client";
+        ["exception-handler"] List, Common, "hands exceptions to a handler";
+        ["mount" "worker-mount"] List, Common, "serves an application below a path: `/path=module:callable`";
+        ["vhost"] Switch, Common, "serves a virtual environment and application for each host";
+        ["vhost-host"] Switch, Rare;
+        ["error-page-403"] List, Rare, "the page for a response of status 403";
+        ["error-page-404"] List, Rare, "the page for a response of status 404";
+        ["error-page-500"] List, Rare, "the page for a response of status 500";
+        ["websockets-ping-freq" "websocket-ping-freq"] NUMBER, Rare, "how many seconds lie between two pings on a WebSocket";
+        ["websockets-pong-tolerance" "websocket-pong-tolerance"] NUMBER, Rare;
+        ["websockets-max-size" "websocket-max-size"] NUMBER, Rare, "how many kilobytes a WebSocket message may have";
+        ["chunked-input-limit"] NUMBER, Common, "how many bytes a chunk of a chunked body may have";
+        ["chunked-input-timeout"] NUMBER, Common, "how many seconds to wait for a chunk of a body";
+        ["add-header"] List, Common, "adds a header to each response";
+        ["rem-header" "del-header"] List, Common, "removes a header from each response";
+        ["collect-header" "response-header-collect"] List, Common, "keeps a response header as a variable";
+        ["pull-header"] List, Common, "keeps a response header as a variable and removes it";
+        ["allowed-modifiers"] Text, Rare;
+        ["remap-modifier"] Text, Rare;
+        ["response-headers-limit"] NUMBER, Rare, "how many bytes the headers of a response may have";
+    }
+}

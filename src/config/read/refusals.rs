@@ -1,0 +1,106 @@
+//! What is said when a source can't be read: the sentences of the reader.
+//!
+//! Part of `read`, which decides that it can't.
+
+use std::io::Error as IoError;
+use std::path::PathBuf;
+
+use super::*;
+
+impl Reader<'_> {
+    pub(super) fn unreadable(&self, named: &str, cause: &IoError, by: &Setting) -> Error {
+        let directory = self.directory.display();
+        let reason = reason(cause);
+        let message = match Path::new(named).is_absolute() || named == "-" || named.contains("://") {
+            true => format!("cannot read `{named}`: {reason}"),
+            false => format!("cannot read `{named}` in {directory}: {reason}"),
+        };
+        let error = Error::new(Code::ConfigUnreadable, message).at(by);
+        if ["%(", "$(", "@("].iter().any(|mark| named.contains(mark)) {
+            let error = error.fact(format!("`{}` is followed before placeholders are replaced", by.key));
+            return error.hint("`%d` is this file's directory; `inherit` comes after the placeholders");
+        }
+        if cause.kind() != std::io::ErrorKind::NotFound {
+            return error;
+        }
+        if let Origin::File { .. } = by.origin {
+            return self.hint_for_include(error, named, by);
+        }
+        nearby::hint_at_files(error, self.directory, named)
+    }
+
+    /// uWSGI looks for included files where it was started, not beside the file that names them.
+    pub(super) fn hint_for_include(&self, error: Error, named: &str, by: &Setting) -> Error {
+        let beside = self.open.last().and_then(|(path, _)| path.parent());
+        match beside.map(|directory| directory.join(named)) {
+            Some(path) if path.is_file() => {
+                error.fact("it is looked for where rustwsgi was started").hint(format!("{} = %d{named}", by.key))
+            }
+            _ => error,
+        }
+    }
+
+    pub(super) fn circle(&self, step: &(PathBuf, String), here: &FileFacts, by: &Setting) -> Error {
+        let message = format!("`{}` includes itself", here.named);
+        let chain: Vec<String> = self
+            .open
+            .iter()
+            .chain([step])
+            .map(|(path, section)| match section.as_str() {
+                "" => path.display().to_string(),
+                _ => format!("{}:{section}", path.display()),
+            })
+            .collect();
+        Error::new(Code::BadConfigFile, message).at(by).fact(format!("read: {}", chain.join(" → ")))
+    }
+}
+
+pub(super) fn takes(setting: &Setting, what: &str) -> Error {
+    let message = format!("`{}` takes `{what}`, not `{}`", setting.key, setting.value);
+    Error::new(Code::BadValue, message).at(setting)
+}
+
+pub(super) fn too_much(here: &FileFacts, by: &Setting) -> Error {
+    let message =
+        format!("`{}` has more than {MOST_SETTINGS} settings, or more than {} MB", here.named, MOST_FILE >> 20);
+    Error::new(Code::BadConfigFile, message).at(by)
+}
+
+pub(super) fn no_file_before(setting: &Setting) -> Error {
+    let message = format!("`{}` names a section, and no file was read before", setting.value);
+    Error::new(Code::ConfigUnreadable, message)
+        .at(setting)
+        .hint(format!("{} = uwsgi.ini{}", setting.key, setting.value))
+}
+
+pub(super) fn unknown_format(named: &str, setting: &Setting) -> Error {
+    let message = format!("cannot tell from the name how `{named}` is written");
+    Error::new(Code::ConfigUnreadable, message).at(setting).hint(match setting.origin {
+        Origin::CommandLine => format!("rustwsgi --ini {named}"),
+        _ => format!("ini = {named}"),
+    })
+}
+
+pub(super) fn no_section(ini: &Ini, here: &FileFacts, wanted: &str, by: &Setting) -> Error {
+    let file = &here.named;
+    let error = Error::new(Code::NoSection, format!("`{file}` has no section `[{wanted}]`"));
+    let names = ini.names();
+    let Some(first) = ini.sections.first() else {
+        return error.at(by).fact("it has no section at all").hint(format!("make the first line `[{wanted}]`"));
+    };
+    let brackets: Vec<String> = names.iter().map(|name| format!("[{name}]")).collect();
+    let near = suggest::nearest(wanted, names.iter().copied()).first().copied();
+    let (name, line) = match near {
+        Some(near) => {
+            let section = ini.sections.iter().find(|section| section.name == near);
+            (near, section.map_or(first.line, |section| section.line))
+        }
+        None => (first.name.as_str(), first.line),
+    };
+    let error = error.at(format_args!("{file}:{line}: [{name}]")).fact(format!("it has: {}", brackets.join(", ")));
+    match near {
+        Some(near) => error.hint(format!("did you mean `[{wanted}]` where it says `[{near}]`?")),
+        None => error,
+    }
+    .hint(format!("rustwsgi --ini {file}:{name}"))
+}

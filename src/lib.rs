@@ -17,6 +17,7 @@
 
 pub mod config;
 pub mod error;
+pub mod log;
 pub mod net;
 pub mod proto;
 pub mod scoreboard;

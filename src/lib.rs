@@ -20,5 +20,6 @@ pub mod error;
 pub mod log;
 pub mod net;
 pub mod proto;
+pub mod python;
 pub mod scoreboard;
 pub mod sys;

@@ -23,3 +23,4 @@ pub mod proto;
 pub mod python;
 pub mod scoreboard;
 pub mod sys;
+pub mod worker;

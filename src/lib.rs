@@ -24,3 +24,4 @@ pub mod python;
 pub mod scoreboard;
 pub mod sys;
 pub mod worker;
+pub mod zygote;

@@ -1,0 +1,259 @@
+//! The zygote: starts Python, imports the app, then forks workers whenever the master asks.
+//!
+//! Forked by `master`, one a generation. Everything that an app can do at import happens to this
+//! process: it can crash, hang or exit and the master only notes it. Between forks it waits with
+//! the GIL held, so that it stays a still image which workers share.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::sched::sched_yield;
+use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getpid, getppid};
+
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::net::listener::Listener;
+use crate::python::{App, Interpreter, Venv};
+use crate::scoreboard::Scoreboard;
+use crate::sys::channel::Channel;
+use crate::sys::process::{self, Fork};
+use crate::sys::{environment, memory, signal, title, user};
+use crate::worker::{self, Assignment};
+
+pub mod link;
+
+use link::{FromZygote, ToZygote};
+
+/// What a zygote is born with.
+#[derive(Debug)]
+pub struct Birth {
+    /// The generation it belongs to.
+    pub generation: u64,
+    /// The configuration of that generation.
+    pub config: Arc<Config>,
+    /// The directory the instance was started in, which relative paths mean.
+    pub directory: PathBuf,
+    /// The Python to start.
+    pub venv: Venv,
+    /// Its generation's scoreboard.
+    pub board: Scoreboard,
+    /// Its end of the link to the master.
+    pub link: Channel,
+    /// The workers' end of their channel to the master.
+    pub seat: Channel,
+    /// The master's pid: the parent of every worker.
+    pub master: Pid,
+}
+
+/// Runs the zygote. The caller has closed every descriptor that is not in `birth`.
+pub fn run(birth: Birth) -> ! {
+    title::set(&format!("{}rustwsgi zygote", birth.config.procname_prefix.as_deref().unwrap_or_default()));
+    let code = match prepare(&birth) {
+        Ok((interpreter, app)) => serve(&birth, &interpreter, app.as_ref()),
+        Err(error) => {
+            let code = i32::from(error.exit);
+            // Where the master is gone there is nobody left to tell.
+            let _ = birth.link.send(&FromZygote::Failed { error: shortened(error) }, &[]);
+            code
+        }
+    };
+    // No exit handlers: they are for processes that served, and this one is their template.
+    process::exit(code)
+}
+
+/// Everything up to "ready to fork workers".
+fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
+    let began = Instant::now();
+    settle(birth)?;
+    let config = &birth.config;
+    let interpreter = Interpreter::start(&birth.venv, config)?;
+    let app = if config.lazy_apps {
+        None
+    } else {
+        match interpreter.load(config) {
+            Ok(app) => Some(app),
+            Err(error) if config.need_app => return Err(error),
+            Err(error) => {
+                tracing::error!("{error}");
+                tracing::warn!("no app loaded: every request is answered with 500 (`need-app = false`)");
+                None
+            }
+        }
+    };
+    interpreter.freeze();
+    for thread in interpreter.threads() {
+        tracing::warn!(
+            "the app started the thread `{thread}` at import: it does not exist in the workers; start it \
+             after the fork or set `lazy-apps = true`"
+        );
+    }
+    let ready = FromZygote::Ready {
+        python: interpreter.describe(),
+        app: app.is_some().then(|| config.module.clone().unwrap_or_else(|| shown(config.wsgi_file.as_deref()))),
+        millis: began.elapsed().as_millis() as u64,
+    };
+    birth.link.send(&ready, &[]).map_err(|error| Error::system("cannot reach the master", error))?;
+    Ok((interpreter, app))
+}
+
+/// Makes this process the one the configuration asks for: signals, directory, user, environment.
+fn settle(birth: &Birth) -> Result<()> {
+    let config = &birth.config;
+    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM];
+    // Rust's handlers for these take a kill from outside for a fault of their own and go on.
+    let faults = [Signal::SIGSEGV, Signal::SIGBUS];
+    // SIGHUP and SIGINT keep the inherited handler, which does nothing here: a Ctrl-C in the
+    // terminal reaches every process, and the master is the one to act on it.
+    signal::default(&quit)
+        .and_then(|()| signal::default(&faults))
+        .map_err(|error| Error::system("cannot reset signals", error))?;
+    process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
+    if getppid() != birth.master {
+        return Err(Error::new(Code::StartFailed, "the master died while it started"));
+    }
+    memory::keep_large_blocks();
+    let uid = config.uid.as_deref().and_then(user::uid);
+    let gid = config.gid.as_deref().and_then(user::gid);
+    if user::is_root() && (uid.is_some() || gid.is_some()) {
+        user::become_user(uid, gid)
+            .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
+        // Changing the user clears it.
+        process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
+    }
+    let place = config.app_directory(&birth.directory);
+    std::env::set_current_dir(&place).map_err(|error| {
+        Error::new(Code::DirectoryMissing, format!("cannot change to `{}`: {error}", place.display()))
+            .maybe_at(config.origin("chdir"))
+    })?;
+    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+    Ok(())
+}
+
+/// Forks workers until the master closes the link.
+fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
+    let mut listeners = Vec::new();
+    loop {
+        match birth.link.receive::<ToZygote>() {
+            Ok(Some((ToZygote::Listen { sockets }, descriptors))) => match link::adopt(sockets, descriptors) {
+                Ok(adopted) => listeners = adopted,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    return 1;
+                }
+            },
+            Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
+                fork_worker(birth, interpreter, app, &listeners, worker, cell)
+            }
+            Ok(None) => return 0,
+            Err(error) => {
+                tracing::error!("the zygote lost its link to the master: {error}");
+                return 1;
+            }
+        }
+    }
+}
+
+/// Forks twice, so that the worker is an orphan which the master, as subreaper, adopts.
+fn fork_worker(
+    birth: &Birth,
+    interpreter: &Interpreter,
+    app: Option<&App>,
+    listeners: &[Listener],
+    worker: usize,
+    cell: usize,
+) {
+    interpreter.before_fork();
+    match process::fork() {
+        Ok(Fork::Child) => match process::fork() {
+            Ok(Fork::Child) => {
+                // The link is the zygote's: a worker that held it would hide the zygote's death.
+                let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
+                interpreter.after_fork_child();
+                become_worker(birth, interpreter, app, listeners, worker, cell);
+            }
+            Ok(Fork::Parent(pid)) => {
+                report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
+                process::exit(0);
+            }
+            Err(error) => {
+                report(birth, &FromZygote::NotForked { cell, reason: error.to_string() });
+                process::exit(1);
+            }
+        },
+        Ok(Fork::Parent(between)) => {
+            interpreter.after_fork_parent();
+            // It exits right after its fork; only a signal could make the wait fail.
+            while let Err(nix::errno::Errno::EINTR) = waitpid(between, None) {}
+        }
+        Err(error) => {
+            interpreter.after_fork_parent();
+            report(birth, &FromZygote::NotForked { cell, reason: error.to_string() });
+        }
+    }
+}
+
+fn report(birth: &Birth, message: &FromZygote) {
+    if let Err(error) = birth.link.send(message, &[]) {
+        tracing::error!("the zygote cannot reach the master: {error}");
+    }
+}
+
+/// The worker's first steps as a process of its own.
+fn become_worker(
+    birth: &Birth,
+    interpreter: &Interpreter,
+    app: Option<&App>,
+    listeners: &[Listener],
+    worker: usize,
+    cell: usize,
+) -> ! {
+    // The parent's death is watched from here on, so it has to be the right parent already.
+    while getppid() != birth.master {
+        if birth.master != getppid() && crate::sys::process::Handle::open(birth.master).is_err() {
+            process::exit(1);
+        }
+        let _ = sched_yield();
+    }
+    let listeners: std::io::Result<Vec<Listener>> = listeners.iter().map(Listener::try_clone).collect();
+    match (listeners, birth.seat.try_clone()) {
+        (Ok(listeners), Ok(seat)) => worker::run(
+            Assignment {
+                id: worker,
+                cell,
+                generation: birth.generation,
+                config: Arc::clone(&birth.config),
+                listeners,
+                board: birth.board.clone(),
+                seat,
+                master: birth.master,
+            },
+            interpreter,
+            app.cloned(),
+        ),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!("worker {worker} (pid: {}) cannot start: {error}", getpid());
+            process::exit(1)
+        }
+    }
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.unwrap_or(Path::new("?")).display().to_string()
+}
+
+/// An error small enough for one message: a traceback of endless recursion is not.
+fn shortened(mut error: Error) -> Error {
+    const MOST: usize = 64 * 1024;
+    for fact in &mut error.facts {
+        if fact.len() > MOST {
+            let keep = (0..=MOST / 2).rev().find(|at| fact.is_char_boundary(*at)).unwrap_or(0);
+            let tail = (fact.len() - MOST / 2..fact.len()).find(|at| fact.is_char_boundary(*at)).unwrap_or(fact.len());
+            *fact = format!("{}\n…\n{}", &fact[..keep], &fact[tail..]);
+        }
+    }
+    error
+}

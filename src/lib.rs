@@ -15,9 +15,11 @@
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod log;
+pub mod master;
 pub mod net;
 pub mod proto;
 pub mod python;

@@ -1,0 +1,33 @@
+//! Serving, stopping and reloading an instance, as the command line asks for it.
+//!
+//! Called by `run`. This is the one place of `cli` that knows of the master.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Target, say};
+use crate::config::Source;
+use crate::error::{Error, Result};
+use crate::master::{self, control};
+
+/// Serves what `source` names until it is stopped.
+pub fn serve(source: Source) -> Result<i32> {
+    let directory =
+        std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
+    let program = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    Ok(master::serve(source, directory, program))
+}
+
+/// Ends the instance that the target names.
+pub fn stop(target: &Target) -> Result<i32> {
+    control::stop(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+}
+
+/// Has the instance that the target names load its application anew.
+pub fn reload(target: &Target) -> Result<i32> {
+    control::reload(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+}
+
+fn told(outcome: String) -> i32 {
+    say(&format!("{outcome}\n"))
+}

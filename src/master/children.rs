@@ -1,0 +1,227 @@
+//! The worker processes: which there are, what each is doing, and what is owed to whom.
+//!
+//! A table and the questions the master asks of it. Kills and forks nothing by itself.
+
+use std::collections::{HashMap, HashSet};
+
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use crate::worker::notice::Notice;
+
+/// One worker process, from the moment it was asked for until it was reaped.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number, 1 to `processes`.
+    pub id: usize,
+    /// The generation whose zygote forks it.
+    pub generation: u64,
+    /// Its cell on that generation's scoreboard.
+    pub cell: usize,
+    /// Its pid, once the zygote told.
+    pub pid: Option<Pid>,
+    /// How far it is.
+    pub state: State,
+    /// CLOCK_MONOTONIC nanoseconds at which the state began.
+    pub since: u64,
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The zygote was asked to fork it, or has just done so.
+    Starting,
+    /// It accepts requests.
+    Serving,
+    /// It was told to finish; killed when `until` has passed.
+    Leaving {
+        /// CLOCK_MONOTONIC nanoseconds.
+        until: u64,
+        /// SIGKILL was sent.
+        killed: bool,
+    },
+}
+
+/// All workers of all generations.
+#[derive(Debug, Default)]
+pub struct Children {
+    workers: Vec<Worker>,
+    /// Deaths of processes that nobody has told the pid of yet.
+    unclaimed: Vec<(Pid, WaitStatus)>,
+    /// What workers said before the zygote told their pid: two sockets keep no order.
+    early: HashMap<Pid, Notice>,
+    /// Quick deaths in a row, by worker number.
+    quick_deaths: HashMap<usize, u32>,
+    /// Requests that earlier workers of a number have served.
+    served: HashMap<usize, u64>,
+    /// Generations and numbers that had a worker before.
+    known: HashSet<(u64, usize)>,
+}
+
+/// The most deaths of unknown processes remembered; orphans of the app's are among them.
+const UNCLAIMED: usize = 256;
+
+impl Children {
+    /// Notes a worker that the zygote was asked for.
+    pub fn asked(&mut self, id: usize, generation: u64, cell: usize, now: u64) {
+        self.workers.push(Worker { id, generation, cell, pid: None, state: State::Starting, since: now });
+    }
+
+    /// Notes the pid of a worker; returns whether its generation had one of its number before, and what
+    /// came in about it before its pid was known.
+    pub fn forked(
+        &mut self,
+        generation: u64,
+        cell: usize,
+        pid: Pid,
+    ) -> Option<(&Worker, bool, Option<Notice>, Option<WaitStatus>)> {
+        let early = self.early.remove(&pid);
+        let death = self.unclaimed.iter().position(|(dead, _)| *dead == pid).map(|at| self.unclaimed.swap_remove(at).1);
+        let worker = self
+            .workers
+            .iter_mut()
+            .find(|worker| worker.pid.is_none() && worker.generation == generation && worker.cell == cell)?;
+        worker.pid = Some(pid);
+        let again = !self.known.insert((worker.generation, worker.id));
+        Some((worker, again, early, death))
+    }
+
+    /// Keeps a notice whose sender is not known yet.
+    pub fn keep_early(&mut self, pid: Pid, notice: Notice) {
+        if self.early.len() < UNCLAIMED {
+            self.early.insert(pid, notice);
+        }
+    }
+
+    /// Keeps the death of a process that is not known, or not yet.
+    pub fn keep_unclaimed(&mut self, pid: Pid, status: WaitStatus) {
+        if self.unclaimed.len() >= UNCLAIMED {
+            self.unclaimed.remove(0);
+        }
+        self.unclaimed.push((pid, status));
+        self.early.remove(&pid);
+    }
+
+    /// The worker of this pid.
+    pub fn by_pid(&mut self, pid: Pid) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|worker| worker.pid == Some(pid))
+    }
+
+    /// Takes a dead worker out.
+    pub fn remove(&mut self, pid: Pid) -> Option<Worker> {
+        let at = self.workers.iter().position(|worker| worker.pid == Some(pid))?;
+        Some(self.workers.swap_remove(at))
+    }
+
+    /// Takes out a worker that was asked for and never forked.
+    pub fn remove_asked(&mut self, generation: u64, cell: usize) -> Option<Worker> {
+        let at = self
+            .workers
+            .iter()
+            .position(|worker| worker.pid.is_none() && worker.generation == generation && worker.cell == cell)?;
+        Some(self.workers.swap_remove(at))
+    }
+
+    /// Takes out every worker that a generation's zygote was asked for and can't fork any more.
+    pub fn remove_all_asked(&mut self, generation: u64) -> Vec<Worker> {
+        let (lost, kept) =
+            self.workers.drain(..).partition(|worker| worker.generation == generation && worker.pid.is_none());
+        self.workers = kept;
+        lost
+    }
+
+    /// All workers.
+    pub fn iter(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter()
+    }
+
+    /// All workers, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.workers.iter_mut()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Whether a generation has this many workers that serve.
+    pub fn all_serve(&self, generation: u64, processes: usize) -> bool {
+        let serving = |worker: &&Worker| worker.generation == generation && worker.state == State::Serving;
+        self.iter().filter(serving).count() >= processes
+    }
+
+    /// Whether worker `id` of a generation is there or coming.
+    pub fn has(&self, generation: u64, id: usize) -> bool {
+        self.iter().any(|worker| {
+            worker.generation == generation && worker.id == id && !matches!(worker.state, State::Leaving { .. })
+        })
+    }
+
+    /// Requests that workers of this number have served before.
+    pub fn served(&self, id: usize) -> u64 {
+        self.served.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Notes how many requests workers of this number have served.
+    pub fn note_served(&mut self, id: usize, requests: u64) {
+        let known = self.served.entry(id).or_default();
+        *known = requests.max(*known);
+    }
+
+    /// Notes a death; returns how long to wait before the worker is forked again, milliseconds:
+    /// nothing at first, then longer each time one dies young.
+    pub fn back_off(&mut self, id: usize, young: bool) -> u64 {
+        let deaths = self.quick_deaths.entry(id).or_default();
+        *deaths = if young { *deaths + 1 } else { 0 };
+        match *deaths {
+            0 | 1 => 0,
+            more => 100 << (more - 2).min(8),
+        }
+    }
+}
+
+/// A worker's death in words.
+pub fn cause(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Signaled(_, signal, _) => format!("was killed by signal {}", signal as i32),
+        WaitStatus::Exited(_, code) => format!("exited with code {code}"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pids_and_deaths_meet_in_any_order() {
+        let mut children = Children::default();
+        let pid = Pid::from_raw(77);
+        children.asked(1, 1, 0, 0);
+        children.keep_unclaimed(pid, WaitStatus::Exited(pid, 3));
+        let (worker, again, early, death) = children.forked(1, 0, pid).unwrap();
+        assert_eq!((worker.id, again, early.is_none(), death), (1, false, true, Some(WaitStatus::Exited(pid, 3))));
+        assert!(children.forked(1, 0, pid).is_none());
+        assert_eq!(children.remove(pid).unwrap().id, 1);
+        assert!(children.is_empty());
+    }
+
+    #[test]
+    fn young_deaths_wait_longer_each_time() {
+        let mut children = Children::default();
+        let waits: Vec<u64> = (0..12).map(|_| children.back_off(1, true)).collect();
+        assert_eq!(&waits[..5], &[0, 100, 200, 400, 800]);
+        assert_eq!(waits[11], 25_600);
+        assert_eq!(children.back_off(1, false), 0);
+    }
+
+    #[test]
+    fn unknown_deaths_are_bounded() {
+        let mut children = Children::default();
+        for pid in 1..1000 {
+            children.keep_unclaimed(Pid::from_raw(pid), WaitStatus::StillAlive);
+        }
+        assert_eq!(children.unclaimed.len(), UNCLAIMED);
+    }
+}

@@ -1,0 +1,163 @@
+//! What the master waits for: signals, zygotes, workers, the control socket, the clock.
+//!
+//! A current-thread tokio runtime gathers all of it into one queue. It runs only inside
+//! [`Events::next`]: whatever the master then does, forks above all, happens outside of it, and a
+//! forked child never touches it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde::de::DeserializeOwned;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::command::Command;
+use super::control::{self, Waiter};
+use crate::sys::channel::Channel;
+use crate::sys::signal::Watch;
+use crate::worker::notice::Notice;
+use crate::zygote::link::FromZygote;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Signals came.
+    Signals(Vec<Signal>),
+    /// The zygote of a generation said something, or closed its link.
+    Zygote(u64, Option<FromZygote>),
+    /// A worker said something.
+    Worker(Notice),
+    /// Somebody asks for something and waits for how it ends.
+    Asked(Command, Waiter),
+    /// The time was up.
+    Tick,
+}
+
+/// The queue and what fills it.
+#[derive(Debug)]
+pub struct Events {
+    runtime: Runtime,
+    queue: mpsc::Receiver<Event>,
+    sender: mpsc::Sender<Event>,
+}
+
+impl Events {
+    /// An empty queue. Made after the last fork into the background.
+    pub fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        // The bound only limits how far the tasks run ahead of the master.
+        let (sender, queue) = mpsc::channel(256);
+        Ok(Self { runtime, queue, sender })
+    }
+
+    /// Queues the signals that `watch` sees.
+    pub fn watch_signals(&self, watch: Arc<Watch>) {
+        let sender = self.sender.clone();
+        self.runtime.spawn(async move {
+            let Ok(ready) = readiness(&*watch) else { return };
+            while ready.readable().await.is_ok() {
+                let mut signals = Vec::new();
+                // All that is there was taken, so the next wait is for what comes from now on.
+                let _ = ready.try_io(Interest::READABLE, || -> io::Result<()> {
+                    signals = watch.take();
+                    Err(io::ErrorKind::WouldBlock.into())
+                });
+                if !signals.is_empty() && sender.send(Event::Signals(signals)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Queues what the zygote of `generation` says, its end included; aborting the task ends it.
+    pub fn watch_zygote(&self, generation: u64, link: Channel) -> JoinHandle<()> {
+        let sender = self.sender.clone();
+        self.runtime.spawn(receive(link, move |message| {
+            let (sender, event) = (sender.clone(), Event::Zygote(generation, message));
+            async move { sender.send(event).await.is_ok() }
+        }))
+    }
+
+    /// Queues what workers say.
+    pub fn watch_workers(&self, seats: Channel) {
+        let sender = self.sender.clone();
+        self.runtime.spawn(receive(seats, move |notice: Option<Notice>| {
+            let sender = sender.clone();
+            async move {
+                match notice {
+                    Some(notice) => sender.send(Event::Worker(notice)).await.is_ok(),
+                    None => false,
+                }
+            }
+        }));
+    }
+
+    /// Queues what comes over the control socket.
+    pub fn watch_control(&self, listener: UnixListener) {
+        self.runtime.spawn(control::serve(listener, self.sender.clone()));
+    }
+
+    /// Waits for the next event, at most `bound`.
+    pub fn next(&mut self, bound: Duration) -> Event {
+        let queue = &mut self.queue;
+        self.runtime.block_on(async {
+            match tokio::time::timeout(bound, queue.recv()).await {
+                Ok(Some(event)) => event,
+                // The sender lives as long as the queue, so that it never ends.
+                Ok(None) | Err(_) => Event::Tick,
+            }
+        })
+    }
+
+    /// Lets the tasks send what they were just handed: answers to waiting clients, before the
+    /// master exits.
+    pub fn flush(&mut self) {
+        // A task needs one turn to take an answer and one to write it; writing does not wait.
+        const TURNS: usize = 8;
+        self.runtime.block_on(async {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+}
+
+/// Hands each message of a channel to `deliver`, `None` at its end, until that returns false.
+async fn receive<T, D, F>(channel: Channel, deliver: D)
+where
+    T: DeserializeOwned,
+    D: Fn(Option<T>) -> F,
+    F: Future<Output = bool>,
+{
+    let Ok(ready) = readiness(&channel) else { return };
+    while ready.readable().await.is_ok() {
+        match ready.try_io(Interest::READABLE, || channel.receive::<T>()) {
+            Ok(Some((message, _))) => {
+                if !deliver(Some(message)).await {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::error!("a message that can't be read was dropped: {error}");
+            }
+            Ok(None) | Err(_) => {
+                deliver(None).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for a descriptor in the runtime. The descriptor is used as a socket of that type for its
+/// readiness only; what is read from it is read by its owner.
+fn readiness(fd: impl AsFd) -> io::Result<UnixDatagram> {
+    UnixDatagram::from_std(fd.as_fd().try_clone_to_owned()?.into())
+}

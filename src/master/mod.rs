@@ -1,0 +1,275 @@
+//! The master: starts an instance, keeps its workers alive, reloads it, ends it.
+//!
+//! One thread, no Python: nothing that an app does can hurt it. It waits for an event, acts on it,
+//! and waits again; it never blocks on a client, a child, a disk. `boot` makes one, `reload` and
+//! `shutdown` are its two long stories, `zygotes` and `workers` what it does about those, the other
+//! files its tables. It calls `zygote::run` and
+//! nothing else that is above the floor of sockets.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+
+use crate::config::Source;
+use crate::error::Error;
+use crate::net::listener::Listener;
+use crate::sys::channel::Channel;
+use crate::sys::clock;
+use crate::sys::signal::Watch;
+
+mod boot;
+mod children;
+mod command;
+pub mod control;
+mod daemon;
+mod events;
+mod generation;
+mod harakiri;
+mod pidfile;
+mod reload;
+mod shutdown;
+mod sockets;
+mod workers;
+mod zygotes;
+
+pub use boot::serve;
+
+use children::{Children, State};
+use command::Command;
+use daemon::Boot;
+use events::{Event, Events};
+use generation::{Generation, Parentage};
+use harakiri::Harakiri;
+use pidfile::Pidfile;
+use reload::{Handover, Reload};
+use sockets::Plan;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A worker that dies within this time, nanoseconds, died young.
+const YOUNG: u64 = SECOND;
+
+/// Workers of a generation that may die before they serve until it counts as failed.
+const STILLBORN: u32 = 3;
+
+/// A running instance.
+#[derive(Debug)]
+pub struct Master {
+    source: Source,
+    directory: PathBuf,
+    program: PathBuf,
+    events: Events,
+    watch: Arc<Watch>,
+    seat: Channel,
+    pidfile: Option<Pidfile>,
+    boot: Boot,
+    /// All that have a process left, the retired ones too.
+    generations: Vec<Generation>,
+    /// The number of the generation that serves, or at the start is to.
+    active: u64,
+    /// The number of the latest generation.
+    latest: u64,
+    listeners: Vec<Listener>,
+    /// Sockets of the coming generation, opened when its app is imported.
+    plan: Option<Plan>,
+    /// Listeners of the coming generation, once opened.
+    coming_listeners: Vec<Listener>,
+    children: Children,
+    respawns: Vec<Respawn>,
+    harakiri: Harakiri,
+    phase: Phase,
+    /// A reload was asked for before the start was over, by these.
+    reload_after_start: Option<Vec<control::Waiter>>,
+    /// CLOCK_MONOTONIC nanoseconds at which a reload for a lost zygote is tried again.
+    retry_reload: Option<u64>,
+    /// A reload that is done but for old workers that may still accept.
+    handover: Option<Handover>,
+    /// Workers of the coming generation that died before they served.
+    stillborn: u32,
+    began: u64,
+    /// What a start failed of.
+    failure: Option<Error>,
+}
+
+/// What the master is about.
+#[derive(Debug)]
+enum Phase {
+    /// The first generation comes up.
+    Starting,
+    /// All is well.
+    Serving,
+    /// A second generation comes up beside the first.
+    Reloading(Reload),
+    /// The workers finish.
+    Stopping,
+}
+
+/// A worker to be forked again.
+#[derive(Debug)]
+struct Respawn {
+    id: usize,
+    /// CLOCK_MONOTONIC nanoseconds before which it is not.
+    at: u64,
+}
+
+impl Master {
+    /// Supervises until the last child is gone; returns the exit code.
+    fn run(&mut self) -> i32 {
+        loop {
+            let event = self.events.next(self.patience());
+            match event {
+                Event::Signals(signals) => {
+                    for signal in signals {
+                        let stopping = matches!(self.phase, Phase::Stopping);
+                        if let Some(command) = Command::of_signal(signal, stopping) {
+                            tracing::info!("{signal} received");
+                            self.act(command, None);
+                        }
+                    }
+                }
+                Event::Asked(command, waiter) => self.act(command, Some(waiter)),
+                Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
+                Event::Zygote(number, None) => self.zygote_silent(number),
+                Event::Worker(notice) => self.worker_said(notice),
+                Event::Tick => {}
+            }
+            self.reap();
+            self.look_at_the_clock();
+            self.forget_generations();
+            if matches!(self.phase, Phase::Stopping) && self.is_alone() {
+                return self.finish();
+            }
+        }
+    }
+
+    /// Does what was asked. A stop always wins; reloads that come while one runs become one more.
+    fn act(&mut self, command: Command, waiter: Option<control::Waiter>) {
+        match command {
+            Command::Reload => self.reload(waiter),
+            Command::Stop => self.stop(),
+            Command::StopNow => self.stop_now(),
+        }
+    }
+
+    /// How long to wait for the next event: deadlines are looked at this often.
+    fn patience(&self) -> Duration {
+        let busy = !matches!(self.phase, Phase::Serving)
+            || self.handover.is_some()
+            || !self.respawns.is_empty()
+            || self.harakiri.is_pending();
+        let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
+        Duration::from_millis(if busy {
+            50
+        } else if watched {
+            250
+        } else {
+            1000
+        })
+    }
+
+    // ---- generations
+
+    fn generation(&self, number: u64) -> Option<&Generation> {
+        self.generations.iter().find(|generation| generation.number == number)
+    }
+
+    fn generation_mut(&mut self, number: u64) -> Option<&mut Generation> {
+        self.generations.iter_mut().find(|generation| generation.number == number)
+    }
+
+    /// The generation that is coming up, at start or in a reload.
+    fn coming(&self) -> Option<&Generation> {
+        match self.phase {
+            Phase::Starting | Phase::Reloading(_) => self.generation(self.latest),
+            Phase::Serving | Phase::Stopping => None,
+        }
+    }
+
+    fn is_coming(&self, number: u64) -> bool {
+        self.coming().is_some_and(|coming| coming.number == number)
+    }
+
+    // ---- deaths and deadlines
+
+    /// Reaps every child that is dead. Orphans of the app's are among them: they are reaped too and
+    /// change nothing.
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) => {
+                    if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
+                        zygote.zygote = None;
+                        zygote.death = Some(status);
+                        let number = zygote.number;
+                        self.zygote_gone(number);
+                    } else if self.children.by_pid(pid).is_some() {
+                        self.worker_died(pid, status);
+                    } else {
+                        self.children.keep_unclaimed(pid, status);
+                    }
+                }
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => {
+                    tracing::error!("waitpid(): {error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Acts on every deadline that has passed.
+    fn look_at_the_clock(&mut self) {
+        let now = clock::monotonic();
+        self.harakiri.check(&self.children, &self.generations);
+        for worker in self.children.iter_mut() {
+            if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)
+                && now >= until
+            {
+                tracing::warn!("worker {} (pid: {pid}) is taking too much time to die...NO MERCY !!!", worker.id);
+                let _ = kill(pid, Signal::SIGUSR2);
+                worker.state = State::Leaving { until: now + SECOND / 5, killed: true };
+            } else if let (State::Leaving { until, killed: true }, Some(pid)) = (worker.state, worker.pid)
+                && now >= until
+            {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+        if let Some(coming) = self.coming().filter(|coming| !coming.ready && now >= coming.deadline) {
+            let number = coming.number;
+            self.zygote_overdue(number, now);
+        }
+        self.respawn(now);
+        if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
+            self.handed_over();
+        }
+        if self.retry_reload.is_some_and(|at| now >= at) {
+            self.retry_reload = None;
+            if matches!(self.phase, Phase::Serving) {
+                self.begin_reload(Vec::new());
+            }
+        }
+    }
+
+    /// Drops retired generations of which nothing is left.
+    fn forget_generations(&mut self) {
+        let (active, latest, children) = (self.active, self.latest, &self.children);
+        let coming = matches!(self.phase, Phase::Starting | Phase::Reloading(_));
+        self.generations.retain(|generation| {
+            generation.number == active
+                || (coming && generation.number == latest)
+                || generation.zygote.is_some()
+                || children.iter().any(|worker| worker.generation == generation.number)
+        });
+    }
+
+    /// Whether no child is left.
+    fn is_alone(&self) -> bool {
+        self.children.is_empty() && self.generations.iter().all(|generation| generation.zygote.is_none())
+    }
+}

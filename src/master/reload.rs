@@ -1,0 +1,252 @@
+//! The reload: generation N+1 comes up beside generation N and takes its place only when all of its
+//! workers serve. Until then nothing of N is touched, so that a reload which fails changes nothing.
+//!
+//! The story: [`Master::reload`] reads the configuration anew and starts the zygote; the master's
+//! loop opens its sockets and asks for its workers; then [`Master::reload_done`] or
+//! [`Master::reload_failed`].
+
+use std::sync::Arc;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::children::State;
+use super::control::Waiter;
+use super::sockets::{self, Plan};
+use super::{Master, Phase, SECOND};
+use crate::config::{Config, Source};
+use crate::error::{Code, Error, Result};
+use crate::python;
+use crate::sys::clock;
+
+/// A reload under way.
+#[derive(Debug, Default)]
+pub struct Reload {
+    /// Who waits for how it ends.
+    waiters: Vec<Waiter>,
+    /// CLOCK_MONOTONIC nanoseconds at which it began.
+    began: u64,
+    /// What came in between asks for another one, which begins where this one ends.
+    again: Option<Vec<Waiter>>,
+}
+
+/// The end of a reload: the new workers serve, the old ones were told to finish.
+#[derive(Debug)]
+pub struct Handover {
+    waiters: Vec<Waiter>,
+    message: String,
+    again: Option<Vec<Waiter>>,
+    /// Old workers that may still accept a connection.
+    accepting: Vec<Pid>,
+    /// CLOCK_MONOTONIC nanoseconds at which nobody waits for them any longer: a worker whose cores
+    /// are all inside requests accepts nothing, and can't say so.
+    pub until: u64,
+}
+
+impl Reload {
+    /// Everybody who waits, for a master that will not reload any more.
+    pub fn into_waiters(self) -> impl Iterator<Item = Waiter> {
+        self.waiters.into_iter().chain(self.again.into_iter().flatten())
+    }
+}
+
+impl Master {
+    /// Begins a reload. One that comes while another runs, or while the start still does, is done
+    /// once after it, however many come.
+    pub(super) fn reload(&mut self, waiter: Option<Waiter>) {
+        match &mut self.phase {
+            Phase::Reloading(reload) => reload.again.get_or_insert_default().extend(waiter),
+            Phase::Starting => self.reload_after_start.get_or_insert_default().extend(waiter),
+            Phase::Stopping => answer(waiter, &Err(Error::new(Code::ReloadFailed, "the instance is stopping"))),
+            Phase::Serving => self.begin_reload(waiter.into_iter().collect()),
+        }
+    }
+
+    pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
+        tracing::info!("reload: reading the configuration anew");
+        self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), again: None });
+        if let Err(error) = self.start_next() {
+            self.reload_failed(error);
+        }
+    }
+
+    /// Everything that can be found wrong before a process is started.
+    fn start_next(&mut self) -> Result<()> {
+        let (config, warnings) = Config::load(&Source { reload: true, ..self.source.clone() }, &self.directory)
+            .map_err(|errors| {
+                for error in errors.iter().skip(1) {
+                    tracing::error!("{error}");
+                }
+                errors
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| Error::new(Code::Internal, "the configuration failed without a word"))
+            })?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let venv = python::find_venv(&config, &self.directory, &self.program)?;
+        sockets::identity(&config)?;
+        if let Some(active) = self.generation(self.active) {
+            tell_what_needs_a_restart(&active.config, &config);
+        }
+        self.plan = Some(Plan::make(&config, &self.directory, &self.listeners)?);
+        self.start_generation(Arc::new(config), venv)
+    }
+
+    /// All workers of the coming generation serve: the old ones may go.
+    pub(super) fn reload_done(&mut self) {
+        let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        let old = std::mem::replace(&mut self.active, self.latest);
+        let accepting: Vec<Pid> = self
+            .children
+            .iter()
+            .filter(|worker| worker.generation <= old && worker.state == State::Serving)
+            .filter_map(|worker| worker.pid)
+            .collect();
+        for number in self.generations.iter().map(|it| it.number).filter(|number| *number <= old).collect::<Vec<_>>() {
+            self.retire_generation(number);
+        }
+        let gone = std::mem::replace(&mut self.listeners, std::mem::take(&mut self.coming_listeners));
+        sockets::discard(&gone, &self.listeners);
+        drop(gone);
+        let millis = clock::monotonic().saturating_sub(reload.began) / 1_000_000;
+        let processes = self.generation(self.active).map_or(0, |active| active.config.processes);
+        let message =
+            format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
+        tracing::info!("{message}");
+        let until = clock::monotonic() + SECOND / 2;
+        self.handed_over();
+        self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });
+        self.accepts_no_more(Pid::from_raw(0));
+    }
+
+    /// An old worker accepts no more, or is gone. With the last one the reload is over: whoever was
+    /// told so sees the new code only.
+    pub(super) fn accepts_no_more(&mut self, pid: Pid) {
+        self.poke();
+        let Some(handover) = &mut self.handover else { return };
+        handover.accepting.retain(|other| *other != pid);
+        if handover.accepting.is_empty() {
+            self.handed_over();
+        }
+    }
+
+    /// Has the workers that serve look at their listeners. The kernel wakes one worker a connection;
+    /// where that one had just been told to finish, the connection would wait until the next came.
+    fn poke(&self) {
+        for worker in self.children.iter().filter(|worker| worker.state == State::Serving) {
+            if let Some(pid) = worker.pid {
+                let _ = kill(pid, Signal::SIGWINCH);
+            }
+        }
+    }
+
+    pub(super) fn handed_over(&mut self) {
+        let Some(handover) = self.handover.take() else { return };
+        for waiter in handover.waiters {
+            answer(Some(waiter), &Ok(handover.message.clone()));
+        }
+        if let Some(waiters) = handover.again {
+            self.reload_again(waiters);
+        }
+    }
+
+    /// Begins the reload that was asked for while another one ran.
+    fn reload_again(&mut self, waiters: Vec<Waiter>) {
+        match &mut self.phase {
+            Phase::Serving => self.begin_reload(waiters),
+            Phase::Reloading(reload) => reload.again.get_or_insert_default().extend(waiters),
+            Phase::Starting | Phase::Stopping => {}
+        }
+    }
+
+    /// The coming generation is given up; the old one never noticed.
+    pub(super) fn reload_failed(&mut self, error: Error) {
+        let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        self.plan = None;
+        let opened = std::mem::take(&mut self.coming_listeners);
+        sockets::discard(&opened, &self.listeners);
+        drop(opened);
+        if self.latest != self.active {
+            self.give_up(self.latest);
+        }
+        tracing::error!("{error}");
+        tracing::error!("reload failed, the old code goes on serving");
+        for waiter in reload.waiters {
+            answer(Some(waiter), &Err(error.clone()));
+        }
+        let orphaned = self.generation(self.active).is_none_or(|active| active.zygote.is_none());
+        if let Some(waiters) = reload.again {
+            self.begin_reload(waiters);
+        } else if orphaned {
+            // Workers that die have no zygote to come from: tried again until the app imports.
+            self.retry_reload = Some(clock::monotonic() + 10 * SECOND);
+        }
+    }
+
+    /// Ends a generation politely: its workers finish, its zygote goes.
+    fn retire_generation(&mut self, number: u64) {
+        if let Some(generation) = self.generation_mut(number) {
+            generation.retire();
+        }
+        self.children.remove_all_asked(number);
+        for pid in self.pids_of(number) {
+            self.retire(pid);
+        }
+    }
+
+    /// Ends a generation that never served.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if let Some(generation) = self.generation_mut(number) {
+            generation.retire();
+            generation.kill();
+        }
+        self.children.remove_all_asked(number);
+        for pid in self.pids_of(number) {
+            // Some of its workers may have accepted requests: those are finished.
+            self.retire(pid);
+        }
+    }
+
+    pub(super) fn pids_of(&self, number: u64) -> Vec<Pid> {
+        self.children.iter().filter(|worker| worker.generation == number).filter_map(|worker| worker.pid).collect()
+    }
+
+    /// Kills every process at once.
+    pub(super) fn kill_all(&mut self) {
+        for worker in self.children.iter() {
+            if let Some(pid) = worker.pid {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        }
+        for generation in &mut self.generations {
+            generation.retire();
+            generation.kill();
+        }
+    }
+}
+
+/// Tells a waiting client how it ended.
+pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<String>) {
+    if let Some(waiter) = waiter {
+        // A client that left does not need it.
+        let _ = waiter.send(outcome.clone().map_err(Box::new));
+    }
+}
+
+/// Options that only a start can apply: said, because a reload that ignores them silently would
+/// look as if it had applied them.
+fn tell_what_needs_a_restart(old: &Config, new: &Config) {
+    let changed = [
+        ("pidfile", old.pidfile != new.pidfile),
+        ("daemonize", old.daemonize != new.daemonize),
+        ("logto", old.logto != new.logto),
+        ("uid", old.uid != new.uid),
+        ("gid", old.gid != new.gid),
+        ("umask", old.umask != new.umask),
+    ];
+    for (option, _) in changed.into_iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("`{option}` has changed in the configuration: that takes a restart, not a reload");
+    }
+}

@@ -1,0 +1,137 @@
+//! The instance's listeners: what the configuration asks for against what is open already.
+//!
+//! In two steps, so that nothing is touched for a start or a reload that will not succeed:
+//! [`Plan::make`] finds out whether each address can be had, [`Plan::open`] takes it.
+
+use std::path::Path;
+
+use nix::unistd::{Gid, Uid};
+
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::net::address::Address;
+use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
+use crate::sys::user;
+
+/// One socket of the configuration to come.
+#[derive(Debug)]
+enum Planned {
+    /// Open already, at this place in the list of listeners.
+    Kept(usize, Protocol),
+    /// To be opened.
+    New(Reserved),
+}
+
+/// The listeners that a configuration asks for.
+#[derive(Debug)]
+pub struct Plan {
+    sockets: Vec<Planned>,
+    access: Access,
+    backlog: u32,
+}
+
+impl Plan {
+    /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
+    pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
+        let base = config.app_directory(directory);
+        let mut sockets: Vec<Planned> = Vec::new();
+        for setting in &config.sockets {
+            let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
+            let protocol = setting.protocol;
+            let kept = open.iter().position(|listener| listener.address == address);
+            sockets.push(match kept {
+                Some(at) => Planned::Kept(at, protocol),
+                None => {
+                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
+                }
+            });
+        }
+        Ok(Self { sockets, access: access(config)?, backlog: config.listen })
+    }
+
+    /// Opens what is new and keeps what stays; in the configuration's order. On failure what was
+    /// opened is closed again.
+    pub fn open(self, open: &[Listener]) -> Result<Vec<Listener>> {
+        let mut listeners: Vec<Listener> = Vec::with_capacity(self.sockets.len());
+        let (backlog, less) = Backlog::within_system(self.backlog);
+        if let Some(warning) = less {
+            tracing::warn!("{warning}");
+        }
+        for socket in self.sockets {
+            let listener = match socket {
+                Planned::Kept(at, protocol) => open[at]
+                    .try_clone()
+                    .map_err(|error| Error::system("dup", error))
+                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept })),
+                Planned::New(reserved) => reserved.listen(backlog, &self.access),
+            };
+            match listener {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    discard(&listeners, open);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+/// Takes the files of UNIX listeners away that are in `gone` and not in `staying`.
+pub fn discard(gone: &[Listener], staying: &[Listener]) {
+    for listener in gone {
+        if !staying.iter().any(|kept| kept.address == listener.address) {
+            match listener.unlink_if_ours() {
+                Ok(true) => tracing::info!("VACUUM: unix socket {} removed.", listener.name),
+                Ok(false) => {}
+                Err(error) => tracing::warn!("cannot remove the socket {}: {error}", listener.name),
+            }
+        }
+    }
+}
+
+/// Takes the files of UNIX listeners away where that was asked for (uWSGI: `--vacuum`).
+pub fn discard_if(listeners: &[Listener], vacuum: bool) {
+    if vacuum {
+        discard(listeners, &[]);
+    }
+}
+
+/// Mode and owner of UNIX sockets.
+fn access(config: &Config) -> Result<Access> {
+    let mut owner: (Option<Uid>, Option<Gid>) = (None, None);
+    if let Some(text) = &config.chown_socket {
+        let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
+        owner = (
+            Some(known_user(config, "chown-socket", name)?),
+            group.map(|group| known_group(config, "chown-socket", group)).transpose()?,
+        );
+    } else if user::is_root() {
+        // uWSGI binds after it dropped its privileges, so the sockets are the user's.
+        owner = identity(config)?;
+    }
+    // uWSGI sets the umask to 0 in the background, and sites rely on their front end, another user,
+    // being able to connect. Only sockets get that here, not the log or the pid file.
+    let open_to_all = config.daemonize.is_some() && config.umask.is_none();
+    let mode = config.chmod_socket.or(open_to_all.then_some(0o777));
+    Ok(Access { mode, owner: owner.0, group: owner.1 })
+}
+
+/// The user and group that `uid` and `gid` name.
+pub fn identity(config: &Config) -> Result<(Option<Uid>, Option<Gid>)> {
+    let uid = config.uid.as_deref().map(|name| known_user(config, "uid", name)).transpose()?;
+    let gid = config.gid.as_deref().map(|name| known_group(config, "gid", name)).transpose()?;
+    Ok((uid, gid))
+}
+
+fn known_user(config: &Config, option: &str, name: &str) -> Result<Uid> {
+    user::uid(name).ok_or_else(|| unknown(config, option, "user", name))
+}
+
+fn known_group(config: &Config, option: &str, name: &str) -> Result<Gid> {
+    user::gid(name).ok_or_else(|| unknown(config, option, "group", name))
+}
+
+fn unknown(config: &Config, option: &str, kind: &str, name: &str) -> Error {
+    Error::new(Code::NoSuchUser, format!("no {kind} `{name}`")).maybe_at(config.origin(option))
+}

@@ -1,0 +1,164 @@
+//! Zygotes, as the master sees them: started, heard, lost.
+//!
+//! Part of the master. What a zygote says moves the start or the reload on; what becomes of its
+//! workers is in `workers`.
+
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+
+use super::{Generation, Master, Parentage, Phase, Respawn, SECOND, children};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::python::Venv;
+use crate::scoreboard::Scoreboard;
+use crate::sys::clock;
+use crate::zygote::link::FromZygote;
+
+impl Master {
+    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Venv) -> Result<()> {
+        // Room for every worker twice: a replacement comes before its predecessor leaves.
+        let (cells, cores) = (2 * config.processes + 2, config.threads);
+        let board = match self.generation(self.active) {
+            Some(active) => active.board.next(cells, cores),
+            None => Scoreboard::new(cells, cores),
+        }
+        .map_err(|error| Error::system("cannot map the scoreboard", error))?;
+        self.latest += 1;
+        self.stillborn = 0;
+        let parentage =
+            Parentage { directory: &self.directory, watch: &self.watch, seat: &self.seat, events: &self.events };
+        let generation = Generation::start(self.latest, config, venv, board, &parentage)?;
+        self.generations.push(generation);
+        Ok(())
+    }
+
+    pub(super) fn zygote_said(&mut self, number: u64, message: FromZygote) {
+        match message {
+            FromZygote::Ready { python, app, millis } => {
+                tracing::info!("{python}");
+                if let Some(app) = app {
+                    tracing::info!("WSGI app 0 (mountpoint='') ready in {millis} ms: {app}");
+                }
+                self.zygote_ready(number);
+            }
+            FromZygote::Failed { error } => {
+                if self.is_coming(number) {
+                    self.coming_failed(error);
+                }
+            }
+            FromZygote::Forked { cell, pid } => self.worker_forked(number, cell, Pid::from_raw(pid as i32)),
+            FromZygote::NotForked { cell, reason } => {
+                tracing::error!("fork(): {reason}");
+                if let Some(generation) = self.generation(number) {
+                    generation.board.release(cell);
+                }
+                if let Some(worker) = self.children.remove_asked(number, cell) {
+                    self.respawns.push(Respawn { id: worker.id, at: clock::monotonic() + SECOND });
+                }
+            }
+        }
+    }
+
+    /// The coming generation can fork: open its sockets, ask for its workers.
+    fn zygote_ready(&mut self, number: u64) {
+        if !self.is_coming(number) {
+            return;
+        }
+        let opened = self.plan.take().map_or_else(|| Ok(Vec::new()), |plan| plan.open(&self.listeners));
+        let handed = opened.and_then(|listeners| {
+            self.coming_listeners = listeners;
+            let coming = self.generations.iter_mut().find(|generation| generation.number == number);
+            coming.map_or(Ok(()), |coming| {
+                coming.ready = true;
+                coming.hand_over(&self.coming_listeners)
+            })
+        });
+        if let Err(error) = handed {
+            self.coming_failed(error);
+            return;
+        }
+        if matches!(self.phase, Phase::Starting) {
+            for listener in &self.coming_listeners {
+                tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+            }
+            if let Err(error) = self.drop_privileges() {
+                self.coming_failed(error);
+                return;
+            }
+        }
+        let processes = self.coming().map_or(0, |coming| coming.config.processes);
+        for id in 1..=processes {
+            self.ask_worker(number, id);
+        }
+    }
+
+    /// The link to a zygote closed: all that it had to say was said.
+    pub(super) fn zygote_silent(&mut self, number: u64) {
+        if let Some(generation) = self.generation_mut(number) {
+            generation.silent = true;
+            generation.kill();
+        }
+        self.zygote_gone(number);
+    }
+
+    /// Acts on the end of a zygote, once it is both silent and dead: what it said last says more
+    /// than how it died.
+    pub(super) fn zygote_gone(&mut self, number: u64) {
+        let Some(generation) = self.generation_mut(number) else { return };
+        let (true, Some(status)) = (generation.silent, generation.death) else { return };
+        generation.ready = false;
+        let overdue = generation.overdue;
+        let owed = self.children.remove_all_asked(number);
+        if self.is_coming(number) && overdue {
+            self.import_timed_out();
+        } else if self.is_coming(number) {
+            self.coming_failed(
+                Error::new(Code::ImportDied, format!("the process that imports the app {}", children::cause(status)))
+                    .hint("an app that crashes at import leaves its last words in the log")
+                    .exit(22),
+            );
+        } else if number == self.active && matches!(self.phase, Phase::Serving | Phase::Reloading(_)) {
+            tracing::error!("the zygote of generation {number} {}: a reload brings a new one", children::cause(status));
+            let now = clock::monotonic();
+            self.respawns.extend(owed.into_iter().map(|worker| Respawn { id: worker.id, at: now }));
+            if matches!(self.phase, Phase::Serving) {
+                self.reload(None);
+            }
+        }
+    }
+
+    /// The import takes longer than allowed: the zygote prints where it is, and dies; one that can't
+    /// even do that is killed a second later.
+    pub(super) fn zygote_overdue(&mut self, number: u64, now: u64) {
+        let Some(generation) = self.generation_mut(number) else { return };
+        if generation.overdue {
+            generation.kill();
+            self.import_timed_out();
+        } else {
+            generation.overdue = true;
+            generation.deadline = now + SECOND;
+            generation.abort();
+        }
+    }
+
+    fn import_timed_out(&mut self) {
+        let seconds = self.coming().map_or(0, |coming| coming.config.startup_timeout);
+        self.coming_failed(
+            Error::new(Code::ImportTimeout, format!("the app was not imported within {seconds} s"))
+                .fact("where it hangs stands in the log")
+                .hint(format!("startup-timeout = {} allows more", seconds.saturating_mul(4)))
+                .exit(22),
+        );
+    }
+
+    /// The coming generation will not come: at the start that is the end, in a reload the old one
+    /// goes on.
+    pub(super) fn coming_failed(&mut self, error: Error) {
+        match self.phase {
+            Phase::Starting => self.start_failed(error),
+            Phase::Reloading(_) => self.reload_failed(error),
+            Phase::Serving | Phase::Stopping => {}
+        }
+    }
+}

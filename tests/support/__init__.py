@@ -1,0 +1,1 @@
+"""Everything the tests stand on: servers, nginx, clients, processes, the blog, the invariant check."""

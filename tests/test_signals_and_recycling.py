@@ -98,6 +98,7 @@ def application(environ, start_response):
     server = workshop.server(rustwsgi, source, pidfile="uwsgi.pid")
     server.set(socket=server.directory / "site.sock")
     server.start()
+    server.settle()
     (server.directory / "die").touch()
     mark = server.log.mark()
     processes.kill(server.workers()[0])

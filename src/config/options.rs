@@ -4,10 +4,11 @@
 //! of [`Config`]. The ini reader, the command line, `--help`, `--explain`, the suggestions and
 //! `docs/options.md` all read the table; nothing else in the program lists options.
 //!
-//! The options that do something, or need not, stand here. A row is: the description (its first
-//! line stands alone in `--help`), the names and the one-letter form, the kind of value, the
-//! chapter, the rank, the release, whether it works, and uWSGI's default where ours differs.
-//! The options of uWSGI that are not built stand below, a line each, a file for a few chapters.
+//! The options that do something, or need not, stand here and in the chapters below, each a struct of
+//! its own within [`Config`]. A row is: the description (its first line stands alone in `--help`),
+//! the names and the one-letter form, the kind of value, the chapter of the reference, the rank, the
+//! release, whether it works, and uWSGI's default where ours differs.
+//! The options of uWSGI that are not built stand in `planned`, a line each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ macro_rules! planned {
     ($($group:ident, $state:expr => {
         $([$($name:literal)+ $(, $short:literal)?] $kind:expr, $rank:ident $(, $help:literal)?;)*
     })*) => {
-        pub(super) static ROWS: &[OptionDef] = &[$($(OptionDef {
+        pub(in crate::config::options) static ROWS: &[OptionDef] = &[$($(OptionDef {
             names: &[$($name),+],
             short: planned!(@optional $($short)?),
             kind: $kind,
@@ -45,55 +46,23 @@ macro_rules! planned {
     (@optional) => { None };
 }
 
-mod content;
-mod fleet;
-mod grammar;
-mod plugins;
-mod processes;
-mod serving;
-mod tasks;
-mod watching;
-
-/// Every row, file by file.
-const TABLES: &[&[OptionDef]] = &[
-    OPTIONS,
-    grammar::ROWS,
-    serving::ROWS,
-    processes::ROWS,
-    watching::ROWS,
-    content::ROWS,
-    tasks::ROWS,
-    fleet::ROWS,
-    plugins::ROWS,
-];
-
-/// Every name of every option.
-static NAMES: LazyLock<HashMap<&'static str, &'static OptionDef>> = LazyLock::new(|| {
-    OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option))).collect()
-});
-
-impl OptionDef {
-    /// Every option, what is not built too.
-    pub fn all() -> impl Iterator<Item = &'static Self> {
-        TABLES.iter().copied().flatten()
-    }
-
-    /// Finds an option by any of its names, exactly as written, whether it is built or not.
-    pub fn known(name: &str) -> Option<&'static Self> {
-        NAMES.get(name).copied()
-    }
-}
-
-/// Makes [`OPTIONS`] and [`Config`] from the rows.
+/// Makes a chapter of built options from its rows: a static slice of them, and the struct with their
+/// fields. [`Config`] is the first of these structs and holds the others.
 macro_rules! options {
-    ($(
-        #[doc = $help:literal]
-        $(#[doc = $more:literal])*
-        [$name:literal $($alias:literal)* $(, $short:literal)?] $kind:expr, $group:expr, $rank:expr,
-            $since:literal, $state:expr $(, uwsgi $theirs:literal)?
-            $(=> $field:ident: $type:ty = $default:expr)?;
-    )*) => {
-        /// Every option that is built, chapter by chapter.
+    (
+        $(#[$about:meta])*
+        pub struct $Struct:ident {
+            $($(#[$whole:meta])* $see:vis $part:ident: $of:ty = $empty:expr,)*
+        }
+        $(
+            #[doc = $help:literal]
+            $(#[doc = $more:literal])*
+            [$name:literal $($alias:literal)* $(, $short:literal)?] $kind:expr, $group:expr, $rank:expr,
+                $since:literal, $state:expr $(, uwsgi $theirs:literal)?
+                $(=> $field:ident: $type:ty = $default:expr)?;
+        )*
+    ) => {
+        /// The options of this file that are built, chapter by chapter.
         pub static OPTIONS: &[OptionDef] = &[$(OptionDef {
             names: &[$name $(, $alias)*],
             short: options!(@optional $($short)?),
@@ -106,51 +75,125 @@ macro_rules! options {
             doc: &[$help $(, $more)*],
         },)*];
 
-        /// What all files, the command line and the environment amount to.
+        $(#[$about])*
         #[derive(Clone, Debug)]
-        pub struct Config {
-            /// What to listen on, in the order it was named.
-            pub sockets: Vec<SocketSetting>,
-            /// The setting that decided each option, by the option's first name.
-            pub(super) decided: BTreeMap<&'static str, Setting>,
-            /// Every file that was read, in order, absolute.
-            pub(super) files: Vec<PathBuf>,
-            /// Everything that was set, in order, placeholders included.
-            pub(super) settings: Vec<Setting>,
+        pub struct $Struct {
+            $($(#[$whole])* $see $part: $of,)*
             $($(#[doc = $help] pub $field: $type,)?)*
         }
 
-        impl Default for Config {
+        impl Default for $Struct {
             fn default() -> Self {
                 Self {
-                    sockets: Vec::new(),
-                    decided: BTreeMap::new(),
-                    files: Vec::new(),
-                    settings: Vec::new(),
+                    $($part: $empty,)*
                     $($($field: $default,)?)*
                 }
             }
         }
 
-        impl Config {
-            /// Puts a value into the field of `option`; options without one have no effect here.
-            pub(super) fn put(&mut self, option: &OptionDef, value: Value) {
-                $($(if option.name() == $name {
-                    return self.$field.accept(value);
-                })?)*
+        impl $Struct {
+            /// Puts a value into the field of `option`; hands it back where that has none here.
+            pub(in crate::config) fn take(&mut self, option: &OptionDef, value: Value) -> Option<Value> {
+                match option.name() {
+                    $($($name => self.$field.accept(value),)?)*
+                    _ => return Some(value),
+                }
+                #[allow(unreachable_code)]
+                None
             }
 
-            /// The value of `option` in words; `None` for one without a value or without a field.
-            pub(super) fn shown(&self, option: &OptionDef) -> Option<String> {
-                $($(if option.name() == $name {
-                    return self.$field.show();
-                })?)*
-                None
+            /// The value of `option` in words; `None` for one without a value or without a field here.
+            pub(in crate::config) fn field(&self, option: &OptionDef) -> Option<String> {
+                match option.name() {
+                    $($($name => self.$field.show(),)?)*
+                    _ => None,
+                }
             }
         }
     };
     (@optional $value:literal) => { Some($value) };
     (@optional) => { None };
+}
+
+mod api;
+mod emperor;
+mod grammar;
+mod hooks;
+mod http;
+mod lifetimes;
+mod logging;
+mod planned;
+mod privileges;
+mod reloading;
+mod requests;
+mod stats;
+
+/// Makes [`Config::put`] and [`Config::shown`] look into every chapter, and gathers their rows.
+macro_rules! chapters {
+    ($($chapter:ident: $Type:ident;)*) => {
+        /// Every row of every chapter that is built.
+        const BUILT: &[&[OptionDef]] = &[OPTIONS, $($chapter::OPTIONS),*];
+
+        $(pub use $chapter::$Type;)*
+
+        impl Config {
+            /// Puts a value into the field of `option`; options without one have no effect here.
+            pub(super) fn put(&mut self, option: &OptionDef, value: Value) {
+                let Some(value) = self.take(option, value) else { return };
+                $(let Some(value) = self.$chapter.take(option, value) else { return };)*
+                drop(value);
+            }
+
+            /// The value of `option` in words; `None` for one without a value or without a field.
+            pub(super) fn shown(&self, option: &OptionDef) -> Option<String> {
+                let shown = self.field(option);
+                $(let shown = shown.or_else(|| self.$chapter.field(option));)*
+                shown
+            }
+        }
+    };
+}
+
+chapters! {
+    api: Api;
+    emperor: Emperor;
+    hooks: Hooks;
+    http: Http;
+    lifetimes: Lifetimes;
+    logging: Logging;
+    privileges: Privileges;
+    reloading: Reloading;
+    requests: Requests;
+    stats: Stats;
+}
+
+/// Every row that has no field: the language itself, and what is not built, file by file.
+const PLAIN: &[&[OptionDef]] = &[
+    grammar::ROWS,
+    planned::serving::ROWS,
+    planned::processes::ROWS,
+    planned::watching::ROWS,
+    planned::content::ROWS,
+    planned::tasks::ROWS,
+    planned::fleet::ROWS,
+    planned::plugins::ROWS,
+];
+
+/// Every name of every option.
+static NAMES: LazyLock<HashMap<&'static str, &'static OptionDef>> = LazyLock::new(|| {
+    OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option))).collect()
+});
+
+impl OptionDef {
+    /// Every option, what is not built too.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        BUILT.iter().chain(PLAIN).copied().flatten()
+    }
+
+    /// Finds an option by any of its names, exactly as written, whether it is built or not.
+    pub fn known(name: &str) -> Option<&'static Self> {
+        NAMES.get(name).copied()
+    }
 }
 
 /// A count or a number of seconds: anything from nothing on.
@@ -183,6 +226,38 @@ const fn action(value: &'static str) -> Kind {
 }
 
 options! {
+    /// What all files, the command line and the environment amount to.
+    pub struct Config {
+        /// What to listen on, in the order it was named.
+        pub sockets: Vec<SocketSetting> = Vec::new(),
+        /// The setting that decided each option, by the option's first name.
+        pub(super) decided: BTreeMap<&'static str, Setting> = BTreeMap::new(),
+        /// Every file that was read, in order, absolute.
+        pub(super) files: Vec<PathBuf> = Vec::new(),
+        /// Everything that was set, in order, placeholders included.
+        pub(super) settings: Vec<Setting> = Vec::new(),
+        /// The Python API.
+        pub api: Api = Api::default(),
+        /// Instances under one.
+        pub emperor: Emperor = Emperor::default(),
+        /// Hooks, daemons, clocks.
+        pub hooks: Hooks = Hooks::default(),
+        /// HTTP and other protocols.
+        pub http: Http = Http::default(),
+        /// How workers live.
+        pub lifetimes: Lifetimes = Lifetimes::default(),
+        /// Logs.
+        pub logging: Logging = Logging::default(),
+        /// Privileges and limits.
+        pub privileges: Privileges = Privileges::default(),
+        /// Reloading and stopping.
+        pub reloading: Reloading = Reloading::default(),
+        /// Requests.
+        pub requests: Requests = Requests::default(),
+        /// Figures.
+        pub stats: Stats = Stats::default(),
+    }
+
     /// reads a configuration file; `FILE:SECTION` picks a section other than `uwsgi`
     /// What it sets takes the place of this line, so what follows wins over it.
     /// A bare `FILE.ini` on the command line is read after everything else.

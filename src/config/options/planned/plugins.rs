@@ -3,7 +3,7 @@
 //! Part of the option table, see `options`. A row is: the names and the one-letter form, the kind of
 //! value, the rank and, unless the kind says it all, the description.
 
-use super::NUMBER;
+use super::super::NUMBER;
 use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {

@@ -1,0 +1,10 @@
+//! Instances under one: the emperor and its vassals, systemd; rows that are built.
+//!
+//! Part of the option table, see `options`, which says what a row is.
+
+use super::*;
+
+options! {
+    /// Instances under one: the emperor and its vassals, systemd.
+    pub struct Emperor {}
+}

@@ -302,7 +302,10 @@ impl Worker {
     }
 
     fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.seat.send(notice, &[]) {
+        // Where the master is gone, the worker is about to follow: nothing is wrong with the channel.
+        if let Err(error) = self.seat.send(notice, &[])
+            && getppid() == self.master
+        {
             tracing::warn!("worker {} cannot reach the master: {error}", self.id);
         }
     }

@@ -1,5 +1,7 @@
 """What stands in the log: the start, every request, the app's own words."""
 
+import json
+import random
 import re
 import time
 
@@ -174,3 +176,30 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
+
+
+# The lines of requests as JSON
+
+
+def test_every_line_is_valid_json_whatever_clients_send(rustwsgi, workshop):
+    server = workshop.server(rustwsgi, "cases.py")
+    address = server.directory / "site.sock"
+    server.set(socket=address, log_json=True)
+    server.start()
+    mark = server.log.mark()
+    chance = random.Random(7)
+    sent = 0
+    for number in range(400):
+        junk = bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+        more = {"HTTP_USER_AGENT": junk, "HTTP_REFERER": junk[::-1], "REMOTE_USER": junk, "HTTP_X_REQUEST_ID": f"id-{number}"}
+        variables = uwsgi_client.variables("/one-chunk", **more) | {"REQUEST_URI": b"/one-chunk?" + junk}
+        sent += uwsgi_client.send(str(address), uwsgi_client.packet(variables)).status == 200
+
+    def lines():
+        return [line for line in server.log.text(mark).split("\n") if line.startswith("{")]
+
+    until(lambda: len(lines()) >= sent, lambda: f"{sent} lines, not {len(lines())}")
+    assert sent == 400
+    parsed = [json.loads(line) for line in lines()]
+    assert [line["request_id"] for line in parsed] == [f"id-{number}" for number in range(400)]
+    assert {line["status"] for line in parsed} == {200}

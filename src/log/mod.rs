@@ -2,11 +2,15 @@
 //!
 //! Everything ends up on descriptor 2, which is the log file where one is set; what the app
 //! prints ends up there, too. A line is one write(2), so that lines of several processes never
-//! mix. Used by `worker` (request lines) and `master` (all else); knows no configuration.
+//! mix. Used by `worker` (request lines) and `master` (all else).
 #![forbid(unsafe_code)]
 
 use nix::errno::Errno;
 
+pub mod choice;
+pub mod clock;
+pub mod format;
+pub mod json;
 pub mod lines;
 pub mod request;
 pub mod sink;

@@ -107,12 +107,20 @@ fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     }
     // Opened in the foreground, so that a log that can't be written is said where it is seen.
     let file = config.daemonize.as_ref().or(config.logto.as_ref());
-    let sink = file.map(|path| log::sink::Sink::open(&directory.join(path))).transpose()?;
+    let mode = config.logging.logfile_chmod;
+    let sink = file.map(|path| log::sink::Sink::open(&directory.join(path), mode)).transpose()?;
+    log::lines::date(config.logging.log_date.as_deref()).map_err(|why| {
+        let message = format!("`log-date` is no form of a date: {why}");
+        Error::new(Code::BadValue, message).maybe_at(config.origin("log-date"))
+    })?;
     let mut boot = match &config.daemonize {
         Some(_) => Boot::daemonize()?,
         None => Boot::Foreground(None),
     };
     if let Some(sink) = sink {
+        if config.logging.log_truncate {
+            sink.truncate();
+        }
         let terminal = sink.redirect()?;
         if let Boot::Foreground(seen) = &mut boot {
             *seen = Some(terminal);

@@ -104,7 +104,7 @@ struct Worker {
     /// Nanoseconds; 0 for never.
     harakiri: u64,
     mercy: Duration,
-    logs_requests: bool,
+    config: Arc<Config>,
     host: String,
     gates: Vec<Gate>,
     board: Scoreboard,
@@ -168,7 +168,6 @@ impl Worker {
             timeout: Duration::from_secs(config.socket_timeout),
             harakiri: config.harakiri.saturating_mul(1_000_000_000),
             mercy: Duration::from_secs(config.worker_reload_mercy),
-            logs_requests: !config.disable_logging,
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
@@ -184,6 +183,7 @@ impl Worker {
             paused: AtomicBool::new(false),
             refused: Rate::default(),
             exhausted: Rate::new(1),
+            config,
         })
     }
 

@@ -340,6 +340,9 @@ impl<'w> CoreLoop<'w> {
             head_bytes: exchange.head_bytes(),
             head_count: exchange.head().count(),
             body_bytes: exchange.body_bytes(),
+            by_file: exchange.by_file(),
+            read_failed: exchange.body_fault().is_some(),
+            write_failed: broken,
         };
         drop(exchange);
         let mut next = None;

@@ -20,6 +20,7 @@ use crate::sys::clock;
 /// Makes the log the place where the events of this process and of its children go: those of level
 /// INFO and above. A second call changes nothing.
 pub fn install() {
+    super::writer::look();
     // Fails where it was done already.
     let _ = tracing::subscriber::set_global_default(Registry::default().with(LevelFilter::INFO).with(Lines));
 }

@@ -53,6 +53,7 @@ impl Sink {
         // A clone is closed on exec, which the two standard descriptors must not be.
         let terminal = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
         dup2_stdout(&self.file).and_then(|()| dup2_stderr(&self.file)).map_err(|errno| failed(errno.into()))?;
+        super::writer::look();
         Ok(terminal.into())
     }
 

@@ -302,11 +302,11 @@ impl Worker {
     }
 
     fn tell(&self, notice: &Notice) {
-        // Where the master is gone, the worker is about to follow: nothing is wrong with the channel.
-        if let Err(error) = self.seat.send(notice, &[])
-            && getppid() == self.master
-        {
-            tracing::warn!("worker {} cannot reach the master: {error}", self.id);
+        match self.seat.send(notice, &[]) {
+            // Only the master has the other end: it is gone, and the worker is about to follow.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => tracing::warn!("worker {} cannot reach the master: {error}", self.id),
+            Ok(()) => {}
         }
     }
 

@@ -189,6 +189,19 @@ codes! {
          the directory.";
     FileMissing = "RW0311", Config, "a file that is not there",
         "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.";
+    OutOfReach = "RW0420", Config, "something that the user may not read",
+        "The application runs as the user and group that the message names, and they may not read what it needs, or not \
+         enter a directory above it. The message names the first one that is closed. Open it, give it to the group, or move \
+         the site to where others may read, such as /srv.";
+    LeftBehind = "RW0421", Config, "a file that the user may not remove",
+        "`vacuum` removes files when the instance ends, as the user that it runs as by then, and that user may not write to \
+         the directory. Put the file into a directory of the user's, or set `master-as-root = true`.";
+    LimitRefused = "RW0422", Machine, "a limit that the system refuses",
+        "Limits and priorities can be lowered by everybody, and raised by root only. The start goes on without, as uWSGI's \
+         does. Start as root, or have the service manager set it: `LimitNOFILE=`, `Nice=`.";
+    IsolationRefused = "RW0423", Machine, "an isolation that the system refuses",
+        "A new root directory, a namespace, a control group or capabilities were asked for and can't be had, so nothing is \
+         started: an application that runs less shut in than it should is not what was asked for. The message has the reason.";
     PidfileHeld = "RW0501", Config, "another instance holds the pid file",
         "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.";
     NotRunning = "RW0502", Config, "the pid file names no running instance",

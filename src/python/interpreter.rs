@@ -46,7 +46,7 @@ impl Linked {
 }
 
 /// The file of the loaded libpython; `None` where Python is linked statically.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()
         .filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])))

@@ -23,7 +23,7 @@ mod wsgi;
 use pyo3::Python;
 
 pub use app::App;
-pub use interpreter::{Interpreter, find_venv};
+pub use interpreter::{Interpreter, find_venv, library};
 pub use venv::Venv;
 pub use wsgi::{Core, Served};
 

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Worker;
 use super::serve::CoreLoop;
 use super::sharing::Sharing;
+use super::terms;
 use crate::log::{self, request::Clock, request::RequestLine};
 use crate::proto::request::{Known, Request};
 use crate::python::{self, App, Gil, Served};
@@ -134,6 +135,9 @@ impl<'w> Record<'w> {
             }
             .write_to(line, clock);
             log::emit(line);
+        }
+        if worker.reaps {
+            terms::reap();
         }
         if let Some(reason) = worker.limits.served() {
             worker.recycle(reason);

@@ -145,23 +145,6 @@ impl Interpreter {
         });
     }
 
-    /// The names of the Python threads besides the main one: none of them lives on in a fork.
-    pub fn threads(&self) -> Vec<String> {
-        let names = |py: Python<'_>| -> PyResult<Vec<String>> {
-            let threading = py.import("threading")?;
-            let main = threading.call_method0("main_thread")?;
-            let mut names = Vec::new();
-            for thread in threading.call_method0("enumerate")?.try_iter()? {
-                let thread = thread?;
-                if !thread.is(&main) {
-                    names.push(thread.getattr("name")?.str()?.to_string_lossy().into_owned());
-                }
-            }
-            Ok(names)
-        };
-        attach(|gil| names(gil.py)).unwrap_or_default()
-    }
-
     /// To be called right before `fork`, by the thread that started Python.
     pub fn before_fork(&self) {
         self.quietly(flush);

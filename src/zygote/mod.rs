@@ -26,10 +26,12 @@ use crate::sys::{environment, memory, signal, title};
 use crate::worker::{self, Assignment};
 
 mod confinement;
+mod inheritance;
 pub mod link;
 mod reach;
 
 use confinement::Moment;
+use inheritance::Inheritance;
 use link::{FromZygote, ToZygote};
 
 /// What a zygote is born with.
@@ -83,6 +85,7 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
         None => find_venv(config, &birth.directory, &birth.program)?,
     };
     reach::check(birth, &venv)?;
+    let inheritance = Inheritance::before();
     let interpreter = Interpreter::start(&venv, config)?;
     birth.drop_at(Moment::Init)?;
     let app = if config.lazy_apps {
@@ -100,11 +103,8 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     };
     birth.drop_at(Moment::Apps)?;
     interpreter.freeze();
-    for thread in interpreter.threads() {
-        tracing::warn!(
-            "the app started the thread `{thread}` at import: it does not exist in the workers; start it \
-             after the fork or set `lazy-apps = true`"
-        );
+    if app.is_some() {
+        inheritance.report(&interpreter);
     }
     let ready = FromZygote::Ready {
         python: interpreter.describe(),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support import http_client, processes, unprivileged
+from support.invariant import Invariant
 from support.site import Site
 from support.waiting import until
 
@@ -521,6 +522,19 @@ def test_a_jail_and_its_ini_survive_a_reload(jail):
     assert told["status"]["Uid"].split() == [str(NOBODY)] * 4
 
 
+def test_a_zygote_that_was_killed_comes_back_in_the_jail(jail):
+    jail.server.start()
+
+    with Invariant(jail.server, jail.status):
+        (zygote,) = jail.server.settle() and jail.server.zygotes()
+        processes.kill(zygote)
+        until(lambda: jail.server.zygotes() not in ([], [zygote]), "another zygote")
+        jail.server.log.wait_for("reload done")
+
+    assert os.readlink(f"/proc/{jail.server.zygotes()[0]}/root") == str(jail.server.directory / "jail")
+    assert seen(jail)["status"]["Uid"].split() == [str(NOBODY)] * 4
+
+
 def test_a_jail_that_is_not_there(site):
     become(site, chroot="absent", chdir=None).server.launch()
 
@@ -536,6 +550,18 @@ def test_namespaces_of_its_own(site):
             assert (os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")) == own
     assert site.reload().code == 0
     assert os.readlink(f"/proc/{seen(site)['pid']}/ns/uts") == os.readlink(f"/proc/{site.server.master}/ns/uts")
+
+
+def test_an_application_without_a_network_is_served_all_the_same(site):
+    become(site, unshare="net").server.start()
+
+    told = seen(site)
+    assert os.readlink(f"/proc/{told['pid']}/ns/net") != os.readlink("/proc/self/ns/net")
+    outcome = site.reload()
+    assert outcome.code == 0, outcome
+    assert site.status() == 200
+    outcome = site.stop()
+    assert outcome.code == 0, outcome
 
 
 @pytest.fixture

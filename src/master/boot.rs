@@ -132,7 +132,6 @@ impl Master {
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
         let Prepared { config, venv, plan } = prepared;
         let made = || -> Result<_> {
-            privileges::enclose(&config)?;
             title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
             let failed = |what: &'static str| move |error: std::io::Error| Error::system(what, error);
@@ -149,6 +148,8 @@ impl Master {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
+            // Now that the control socket is where `--stop` and `--reload` look for it.
+            privileges::enclose(&config)?;
             Ok((pidfile, watch, events, seat))
         };
         let (pidfile, watch, events, seat) = match made() {

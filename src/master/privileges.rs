@@ -28,10 +28,13 @@ const CGROUP_MODE: u32 = 0o700;
 
 /// Finds users, groups, capabilities and namespaces that do not exist, and what takes root.
 pub fn check(config: &Config) -> Result<()> {
-    identity(config)?;
+    let identity = identity(config)?;
     namespaces(config)?;
     let own = &config.privileges;
     if user::is_root() {
+        if identity.uid.is_some() && identity.gid.is_none() {
+            tracing::warn!("the processes keep root's group: `uid` is no user with a group, set `gid`");
+        }
         return Ok(());
     }
     let shut_in =
@@ -109,9 +112,6 @@ pub fn identity(config: &Config) -> Result<Identity> {
     let added = own.add_gid.iter().map(|name| known_group(config, "add-gid", name)).collect::<Result<Vec<Gid>>>()?;
     let user = uid.and_then(|uid| user::user(&uid.to_string()));
     let gid = gid.or_else(|| user.as_ref().map(|user| user.gid));
-    if uid.is_some() && gid.is_none() {
-        tracing::warn!("the processes keep root's group: `uid` is no user with a group, set `gid`");
-    }
     let groups = match (gid, &user) {
         (None, _) => (!added.is_empty() && uid.is_some()).then_some(added),
         (Some(gid), Some(user)) if !own.no_initgroups => {

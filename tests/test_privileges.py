@@ -433,6 +433,23 @@ def test_chdir2_comes_after_the_app(site):
     assert seen(site)["cwd"] == str(elsewhere)
 
 
+def test_variables_come_and_go_in_order(site):
+    secrets = site.server.directory / "secrets"
+    secrets.mkdir(mode=0o700)
+    (secrets / "TOKEN").write_text("geheim \n")
+    (secrets / "COLOUR").write_text("")
+    os.chown(secrets, 0, 0)
+    become(site, env=["A=1", "COLOUR=red"], unenv=["A", "HOME"], envdir="secrets").server.start()
+
+    told = seen(site)["env"]
+    assert told["TOKEN"] == "geheim"
+    assert not {"A", "HOME", "COLOUR"} & set(told)
+
+
+def test_a_directory_of_variables_that_is_not_there(site):
+    assert "cannot read `envdir = absent`" in refused(become(site, envdir="absent"), "RW0311")
+
+
 def test_reaper_leaves_no_zombie(site):
     site.server.install(
         SOURCE.replace("    status =", "    os.posix_spawn('/bin/true', ['true'], {})\n    status =")

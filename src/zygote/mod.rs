@@ -29,6 +29,7 @@ mod confinement;
 mod inheritance;
 pub mod link;
 mod reach;
+mod variables;
 
 use confinement::Moment;
 use inheritance::Inheritance;
@@ -131,11 +132,12 @@ fn settle(birth: &Birth) -> Result<()> {
         return Err(Error::new(Code::StartFailed, "the master died while it started"));
     }
     memory::keep_large_blocks();
+    let variables = variables::wanted(birth)?;
     confinement::limit(config);
     birth.enter_jail()?;
     birth.drop_at(Moment::Start)?;
     reach::enter(birth)?;
-    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+    environment::change(variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
     Ok(())
 }
 

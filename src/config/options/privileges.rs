@@ -90,6 +90,15 @@ options! {
     ["chdir2"] Path, System, Common, "0.2.0", Works
         => chdir2: Option<PathBuf> = None;
 
+    /// sets environment variables from the files of a directory, one each
+    /// Read before the user changes, so that only root has to be able to read it.
+    ["envdir"] List, System, Common, "0.2.0", Works
+        => envdir: Vec<String> = Vec::new();
+
+    /// removes an environment variable
+    ["unenv"] List, System, Rare, "0.2.0", Works
+        => unenv: Vec<String> = Vec::new();
+
     /// makes a directory the root of the file system for the application
     /// Paths of `chdir`, `home`, `wsgi-file` and UNIX sockets start there. The master stays outside, as root.
     ["chroot"] Path, Isolation, Common, "0.2.0", Works

@@ -114,9 +114,7 @@ planned! {
         ["binsh"] List, Rare;
         ["clock"] Text, Rare;
         ["mode"] Text, Rare;
-        ["envdir"] List, Common, "sets environment variables from the files of a directory";
         ["early-envdir"] Text, Rare, "the same before the configuration is used";
-        ["unenv"] List, Rare, "removes an environment variable";
     }
     Isolation, State::NotYet => {
         ["pivot-root" "pivot_root"] Text, Rare;

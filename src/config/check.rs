@@ -162,7 +162,7 @@ impl Config {
         }
         let error = Error::new(Code::NoApp, "no application named").maybe_at(self.first_file());
         let mut error = misspelt(error, &["module", "wsgi-file"], unknown);
-        let base = self.chdir.as_deref().map_or(directory.to_owned(), |chdir| directory.join(chdir));
+        let base = self.outside(directory, &self.app_directory(directory));
         let near = nearby::applications(&base);
         for (above, module) in near.iter().take(3) {
             let callable = if module == "app" { ":app" } else { ":application" };
@@ -185,7 +185,7 @@ impl Config {
 
     fn check_directories(&self, directory: &Path, findings: &mut Findings) {
         let Some(chdir) = &self.chdir else { return };
-        let path = directory.join(chdir);
+        let path = self.outside(directory, &self.app_directory(directory));
         let reason = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => return,
             Ok(_) => "it is not a directory",
@@ -236,7 +236,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("safe-pidfile", "pidfile"),
     ("daemonize2", "daemonize"),
     ("logto2", "logto"),
-    ("chdir2", "chdir"),
     ("procname-prefix-spaced", "procname-prefix"),
 ];
 

@@ -13,6 +13,7 @@ mod expand;
 mod formats;
 mod glob;
 mod ini;
+mod jail;
 mod logic;
 mod magic;
 mod nearby;
@@ -213,12 +214,6 @@ impl Config {
     /// `uwsgi.ini:9`. `None` for a default. Takes any name of the option.
     pub fn origin(&self, option: &str) -> Option<&Setting> {
         self.decided.get(OptionDef::find(option)?.name())
-    }
-
-    /// The directory that the app's paths start from, those of sockets and `home` too: `chdir`, or
-    /// `directory`, where the instance was started.
-    pub fn app_directory(&self, directory: &Path) -> PathBuf {
-        self.chdir.as_ref().map_or_else(|| directory.to_owned(), |chdir| directory.join(chdir))
     }
 
     /// Every file that was read, absolute, in order.

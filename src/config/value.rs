@@ -231,7 +231,7 @@ macro_rules! integer_fields {
     )*};
 }
 
-integer_fields!(usize u64 u32);
+integer_fields!(usize u64 u32 i32);
 
 impl Field for Option<String> {
     fn accept(&mut self, value: Value) {

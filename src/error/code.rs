@@ -189,6 +189,33 @@ codes! {
          the directory.";
     FileMissing = "RW0311", Config, "a file that is not there",
         "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.";
+    OutOfReach = "RW0420", Config, "something that the user may not read",
+        "The application runs as the user and group that the message names, and they may not read what it needs, or not \
+         enter a directory above it. The message names the first one that is closed. Open it, give it to the group, or move \
+         the site to where others may read, such as /srv.";
+    LeftBehind = "RW0421", Config, "a file that the user may not remove",
+        "`vacuum` removes files when the instance ends, as the user that it runs as by then, and that user may not write to \
+         the directory. Put the file into a directory of the user's, or set `master-as-root = true`.";
+    LimitRefused = "RW0422", Machine, "a limit that the system refuses",
+        "Limits and priorities can be lowered by everybody, and raised by root only. The start goes on without, as uWSGI's \
+         does. Start as root, or have the service manager set it: `LimitNOFILE=`, `Nice=`.";
+    IsolationRefused = "RW0423", Machine, "an isolation that the system refuses",
+        "A new root directory, a namespace, a control group or capabilities were asked for and can't be had, so nothing is \
+         started: an application that runs less shut in than it should is not what was asked for. The message has the reason.";
+    ThreadAtFork = "RW0430", App, "a thread that ends with the fork",
+        "The application started it while it was imported. Workers are forked from that process, and only the thread that forks \
+         lives on, so in the workers it does not run, and a lock that it held stays held. Start it in `os.register_at_fork`, \
+         at the first request, or set `lazy-apps = true`.";
+    ConnectionAtFork = "RW0431", App, "a connection that all workers share",
+        "The application connected while it was imported, and every worker has the same socket: answers reach the wrong one. \
+         Close it at the end of the import, open it in `os.register_at_fork` or at the first request, or set `lazy-apps = true`.";
+    FileAtFork = "RW0432", App, "an open file that all workers share",
+        "The application opened it while it was imported. All workers share one place in it, so reads and writes of one move the \
+         others', and the locks of an SQLite database are lost. Open it after the fork, or set `lazy-apps = true`. Files opened \
+         for appending and files that are closed again are no trouble.";
+    LockAtFork = "RW0433", App, "a lock that is held for ever",
+        "It was held when the application was imported, mostly by a thread. In the workers it stays held, and whoever waits \
+         for it waits for ever. Start the thread after the fork, or set `lazy-apps = true`.";
     PidfileHeld = "RW0501", Config, "another instance holds the pid file",
         "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.";
     NotRunning = "RW0502", Config, "the pid file names no running instance",

@@ -15,12 +15,12 @@ use super::daemon::Boot;
 use super::events::Events;
 use super::harakiri::Harakiri;
 use super::pidfile::Pidfile;
-use super::sockets::{self, Plan};
-use super::{Master, Phase, control};
+use super::sockets::Plan;
+use super::{Master, Phase, control, privileges};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log;
-use crate::python::{self, Venv};
+use crate::python::Venv;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
@@ -41,7 +41,7 @@ const WATCHED: [Signal; 8] = [
 #[derive(Debug)]
 struct Prepared {
     config: Config,
-    venv: Venv,
+    venv: Option<Venv>,
     plan: Plan,
 }
 
@@ -85,11 +85,9 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         eprintln!("{warning}");
     }
     let checked = || {
-        let venv = python::find_venv(&config, directory, program)?;
-        sockets::identity(&config)?;
-        if (config.uid.is_some() || config.gid.is_some()) && !user::is_root() {
-            tracing::warn!("`uid` and `gid` are ignored: not started as root");
-        }
+        privileges::check(&config)?;
+        privileges::change_at_once(&config)?;
+        let venv = privileges::visible_venv(&config, directory, program)?;
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
@@ -158,6 +156,8 @@ impl Master {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
+            // Now that the control socket is where `--stop` and `--reload` look for it.
+            privileges::enclose(&config)?;
             Ok((pidfile, watch, events, seat))
         };
         let (pidfile, watch, events, seat) = match made() {
@@ -221,18 +221,6 @@ impl Master {
             tracing::warn!("running as root: `uid` and `gid` make it another user after the start");
         }
         tracing::info!("spawned uWSGI master process (pid: {})", getpid());
-    }
-
-    /// Gives root up, once the sockets are open.
-    pub(super) fn drop_privileges(&self) -> Result<()> {
-        let Some(config) = self.coming().map(|coming| &coming.config) else { return Ok(()) };
-        let (uid, gid) = sockets::identity(config)?;
-        if user::is_root() && (uid.is_some() || gid.is_some()) {
-            user::become_user(uid, gid)
-                .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-            tracing::info!("running as uid {} gid {}", nix::unistd::getuid(), nix::unistd::getgid());
-        }
-        Ok(())
     }
 
     /// The first generation serves.

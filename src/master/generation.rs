@@ -13,6 +13,7 @@ use nix::unistd::{Pid, getpid};
 use tokio::task::JoinHandle;
 
 use super::events::Events;
+use super::privileges;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::net::listener::Listener;
@@ -30,6 +31,8 @@ use crate::zygote::{self, Birth};
 pub struct Parentage<'a> {
     /// The directory the instance was started in.
     pub directory: &'a Path,
+    /// The command as it was called.
+    pub program: &'a Path,
     /// The master's signal handlers, which the child lets go of.
     pub watch: &'a Watch,
     /// The workers' end of their channel.
@@ -74,10 +77,11 @@ impl Generation {
     pub fn start(
         number: u64,
         config: Arc<Config>,
-        venv: Venv,
+        venv: Option<Venv>,
         board: Scoreboard,
         parentage: &Parentage<'_>,
     ) -> Result<Self> {
+        let identity = privileges::identity(&config)?;
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
         let seat = parentage.seat.try_clone().map_err(|error| Error::system("dup", error))?;
         let master = getpid();
@@ -89,7 +93,9 @@ impl Generation {
                     generation: number,
                     config,
                     directory: parentage.directory.to_owned(),
+                    program: parentage.program.to_owned(),
                     venv,
+                    identity,
                     board,
                     link: theirs,
                     seat,

@@ -31,6 +31,7 @@ mod events;
 mod generation;
 mod harakiri;
 mod pidfile;
+mod privileges;
 mod reload;
 mod shutdown;
 mod sockets;

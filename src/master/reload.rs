@@ -13,10 +13,9 @@ use nix::unistd::Pid;
 use super::children::State;
 use super::control::Waiter;
 use super::sockets::{self, Plan};
-use super::{Master, Phase, SECOND};
+use super::{Master, Phase, SECOND, privileges};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
-use crate::python;
 use crate::sys::clock;
 
 /// A reload under way.
@@ -85,8 +84,7 @@ impl Master {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        let venv = python::find_venv(&config, &self.directory, &self.program)?;
-        sockets::identity(&config)?;
+        let venv = privileges::visible_venv(&config, &self.directory, &self.program)?;
         if let Some(active) = self.generation(self.active) {
             tell_what_needs_a_restart(&active.config, &config);
         }
@@ -246,7 +244,7 @@ fn tell_what_needs_a_restart(old: &Config, new: &Config) {
         ("gid", old.gid != new.gid),
         ("umask", old.umask != new.umask),
     ];
-    for (option, _) in changed.into_iter().filter(|(_, changed)| *changed) {
+    for (option, _) in changed.into_iter().chain(privileges::fixed_at_start(old, new)).filter(|(_, changed)| *changed) {
         tracing::warn!("`{option}` has changed in the configuration: that takes a restart, not a reload");
     }
 }

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
 
+use super::privileges;
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::net::address::Address;
 use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
 use crate::sys::user;
@@ -37,6 +38,10 @@ impl Plan {
         let mut sockets: Vec<Planned> = Vec::new();
         for setting in &config.sockets {
             let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
+            let address = match address {
+                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
+                other => other,
+            };
             let protocol = setting.protocol;
             let kept = open.iter().position(|listener| listener.address == address);
             sockets.push(match kept {
@@ -103,35 +108,17 @@ fn access(config: &Config) -> Result<Access> {
     if let Some(text) = &config.chown_socket {
         let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
         owner = (
-            Some(known_user(config, "chown-socket", name)?),
-            group.map(|group| known_group(config, "chown-socket", group)).transpose()?,
+            Some(privileges::known_user(config, "chown-socket", name)?),
+            group.map(|group| privileges::known_group(config, "chown-socket", group)).transpose()?,
         );
     } else if user::is_root() {
         // uWSGI binds after it dropped its privileges, so the sockets are the user's.
-        owner = identity(config)?;
+        let identity = privileges::identity(config)?;
+        owner = (identity.uid, identity.gid);
     }
     // uWSGI sets the umask to 0 in the background, and sites rely on their front end, another user,
     // being able to connect. Only sockets get that here, not the log or the pid file.
     let open_to_all = config.daemonize.is_some() && config.umask.is_none();
     let mode = config.chmod_socket.or(open_to_all.then_some(0o777));
     Ok(Access { mode, owner: owner.0, group: owner.1 })
-}
-
-/// The user and group that `uid` and `gid` name.
-pub fn identity(config: &Config) -> Result<(Option<Uid>, Option<Gid>)> {
-    let uid = config.uid.as_deref().map(|name| known_user(config, "uid", name)).transpose()?;
-    let gid = config.gid.as_deref().map(|name| known_group(config, "gid", name)).transpose()?;
-    Ok((uid, gid))
-}
-
-fn known_user(config: &Config, option: &str, name: &str) -> Result<Uid> {
-    user::uid(name).ok_or_else(|| unknown(config, option, "user", name))
-}
-
-fn known_group(config: &Config, option: &str, name: &str) -> Result<Gid> {
-    user::gid(name).ok_or_else(|| unknown(config, option, "group", name))
-}
-
-fn unknown(config: &Config, option: &str, kind: &str, name: &str) -> Error {
-    Error::new(Code::NoSuchUser, format!("no {kind} `{name}`")).maybe_at(config.origin(option))
 }

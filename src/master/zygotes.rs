@@ -16,7 +16,7 @@ use crate::sys::clock;
 use crate::zygote::link::FromZygote;
 
 impl Master {
-    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Venv) -> Result<()> {
+    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Option<Venv>) -> Result<()> {
         // Room for every worker twice: a replacement comes before its predecessor leaves.
         let (cells, cores) = (2 * config.processes + 2, config.threads);
         let board = match self.generation(self.active) {
@@ -26,8 +26,13 @@ impl Master {
         .map_err(|error| Error::system("cannot map the scoreboard", error))?;
         self.latest += 1;
         self.stillborn = 0;
-        let parentage =
-            Parentage { directory: &self.directory, watch: &self.watch, seat: &self.seat, events: &self.events };
+        let parentage = Parentage {
+            directory: &self.directory,
+            program: &self.program,
+            watch: &self.watch,
+            seat: &self.seat,
+            events: &self.events,
+        };
         let generation = Generation::start(self.latest, config, venv, board, &parentage)?;
         self.generations.push(generation);
         Ok(())

@@ -241,12 +241,19 @@ fn aside(path: &Path) -> PathBuf {
 
 impl Access {
     /// Sets owner and mode of `path`, in this order: a change of owner may clear bits. A symbolic
-    /// link that someone put there meanwhile is not followed.
+    /// link that someone put there meanwhile is not followed. What is as it should be is left alone:
+    /// after a reload the user may not be allowed to set it again.
     fn grant(&self, path: &Path) -> nix::Result<()> {
-        if self.owner.is_some() || self.group.is_some() {
+        let now = fs::symlink_metadata(path).ok();
+        let is_owned = |now: &fs::Metadata| {
+            self.owner.is_none_or(|owner| owner.as_raw() == now.uid())
+                && self.group.is_none_or(|group| group.as_raw() == now.gid())
+        };
+        if !now.as_ref().is_some_and(is_owned) {
             fchownat(AT_FDCWD, path, self.owner, self.group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
         match self.mode {
+            Some(mode) if now.is_some_and(|now| now.mode() & 0o777 == mode) => Ok(()),
             Some(mode) => fchmodat(AT_FDCWD, path, Mode::from_bits_truncate(mode), FchmodatFlags::NoFollowSymlink),
             None => Ok(()),
         }

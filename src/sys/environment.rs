@@ -1,11 +1,16 @@
 //! The process's environment variables, set before anything reads them.
 
-/// Sets variables of this process. Called by a zygote before it starts Python.
-pub fn set<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) {
-    for (name, value) in
-        variables.filter(|(name, value)| !name.is_empty() && !name.contains('\0') && !value.contains('\0'))
-    {
-        // SAFETY: the caller has one thread, so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var(name, value) };
+/// Sets variables of this process, and removes those without a value. Called by a zygote before it
+/// starts Python.
+pub fn change<'a>(variables: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+    let possible = |name: &str| !name.is_empty() && !name.contains(['\0', '=']);
+    for (name, value) in variables.filter(|(name, _)| possible(name)) {
+        match value {
+            // SAFETY: the caller has one thread, so nobody reads the environment meanwhile.
+            Some(value) if !value.contains('\0') => unsafe { std::env::set_var(name, value) },
+            Some(_) => {}
+            // SAFETY: as above.
+            None => unsafe { std::env::remove_var(name) },
+        }
     }
 }

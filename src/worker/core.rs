@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Worker;
 use super::serve::CoreLoop;
 use super::sharing::Sharing;
+use super::terms;
 use crate::config::Config;
 use crate::log::choice::Choice;
 use crate::log::clock::{CTIME, Clock};
@@ -194,6 +195,9 @@ impl<'w> Record<'w> {
                 forwarded_for: lines.forwarded_for,
                 in_micros: lines.in_micros,
             });
+        }
+        if worker.reaps {
+            terms::reap();
         }
         if let Some(reason) = worker.limits.served() {
             worker.recycle(reason);

@@ -35,6 +35,7 @@ pub mod notice;
 mod refusals;
 mod serve;
 mod sharing;
+mod terms;
 
 use connections::Connections;
 use gate::Gate;
@@ -99,6 +100,9 @@ struct Worker {
     pid: u32,
     cell: usize,
     cores: usize,
+    /// Kilobytes for each core's thread; 0 for the system's default.
+    stack: usize,
+    reaps: bool,
     buffer_size: usize,
     timeout: Duration,
     /// Nanoseconds; 0 for never.
@@ -131,6 +135,7 @@ impl Worker {
         let config = Arc::clone(&assignment.config);
         let prefix = config.procname_prefix.as_deref().unwrap_or_default();
         title::set(&format!("{prefix}rustwsgi worker {}", assignment.id));
+        terms::take_place(&config, assignment.id);
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
         let app = match app {
@@ -144,6 +149,7 @@ impl Worker {
             },
             app => app,
         };
+        terms::change_directory(&config)?;
         Ok((worker, app))
     }
 
@@ -164,6 +170,8 @@ impl Worker {
             pid: std::process::id(),
             cell,
             cores: config.threads.clamp(1, board.cores()),
+            stack: config.privileges.thread_stacksize,
+            reaps: config.privileges.reaper,
             buffer_size: config.buffer_size,
             timeout: Duration::from_secs(config.socket_timeout),
             harakiri: config.harakiri.saturating_mul(1_000_000_000),
@@ -196,7 +204,7 @@ impl Worker {
                 let cores: Vec<_> = (1..self.cores)
                     .filter_map(|number| {
                         let name = format!("uWSGIWorker{}Core{number}", self.id);
-                        let thread = std::thread::Builder::new().name(name);
+                        let thread = terms::with_stack(std::thread::Builder::new().name(name), self.stack);
                         match thread.spawn_scoped(scope, move || core::thread(self, app, number, sharing)) {
                             Ok(core) => Some(core),
                             Err(error) => {

@@ -17,15 +17,22 @@ use nix::unistd::{Pid, getpid, getppid};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::net::listener::Listener;
-use crate::python::{App, Interpreter, Venv};
+use crate::python::{App, Interpreter, Venv, find_venv};
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
 use crate::sys::process::{self, Fork};
-use crate::sys::{environment, memory, signal, title, user};
+use crate::sys::user::Identity;
+use crate::sys::{environment, memory, signal, title};
 use crate::worker::{self, Assignment};
 
+mod confinement;
+mod inheritance;
 pub mod link;
+mod reach;
+mod variables;
 
+use confinement::Moment;
+use inheritance::Inheritance;
 use link::{FromZygote, ToZygote};
 
 /// What a zygote is born with.
@@ -37,8 +44,12 @@ pub struct Birth {
     pub config: Arc<Config>,
     /// The directory the instance was started in, which relative paths mean.
     pub directory: PathBuf,
-    /// The Python to start.
-    pub venv: Venv,
+    /// The command as it was called, which may lie in a virtual environment.
+    pub program: PathBuf,
+    /// The Python to start; `None` where it can be looked for inside of `chroot` only.
+    pub venv: Option<Venv>,
+    /// Whom it becomes before the app is loaded.
+    pub identity: Identity,
     /// Its generation's scoreboard.
     pub board: Scoreboard,
     /// Its end of the link to the master.
@@ -70,7 +81,14 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     let began = Instant::now();
     settle(birth)?;
     let config = &birth.config;
-    let interpreter = Interpreter::start(&birth.venv, config)?;
+    let venv = match &birth.venv {
+        Some(venv) => venv.clone(),
+        None => find_venv(config, &birth.directory, &birth.program)?,
+    };
+    reach::check(birth, &venv)?;
+    let inheritance = Inheritance::before();
+    let interpreter = Interpreter::start(&venv, config)?;
+    birth.drop_at(Moment::Init)?;
     let app = if config.lazy_apps {
         None
     } else {
@@ -84,12 +102,10 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
             }
         }
     };
+    birth.drop_at(Moment::Apps)?;
     interpreter.freeze();
-    for thread in interpreter.threads() {
-        tracing::warn!(
-            "the app started the thread `{thread}` at import: it does not exist in the workers; start it \
-             after the fork or set `lazy-apps = true`"
-        );
+    if app.is_some() {
+        inheritance.report(&interpreter);
     }
     let ready = FromZygote::Ready {
         python: interpreter.describe(),
@@ -116,20 +132,12 @@ fn settle(birth: &Birth) -> Result<()> {
         return Err(Error::new(Code::StartFailed, "the master died while it started"));
     }
     memory::keep_large_blocks();
-    let uid = config.uid.as_deref().and_then(user::uid);
-    let gid = config.gid.as_deref().and_then(user::gid);
-    if user::is_root() && (uid.is_some() || gid.is_some()) {
-        user::become_user(uid, gid)
-            .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-        // Changing the user clears it.
-        process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
-    }
-    let place = config.app_directory(&birth.directory);
-    std::env::set_current_dir(&place).map_err(|error| {
-        Error::new(Code::DirectoryMissing, format!("cannot change to `{}`: {error}", place.display()))
-            .maybe_at(config.origin("chdir"))
-    })?;
-    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+    let variables = variables::wanted(birth)?;
+    confinement::limit(config);
+    birth.enter_jail()?;
+    birth.drop_at(Moment::Start)?;
+    reach::enter(birth)?;
+    environment::change(variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
     Ok(())
 }
 

@@ -20,12 +20,9 @@ planned! {
         ["procname-append"] Text, Common, "puts this behind every process title";
         ["procname"] Text, Common, "titles every process with this";
         ["procname-master"] Text, Rare, "titles the master with this";
-        ["reaper", 'r'] Switch, Rare;
         ["max-requests-delta"] NUMBER, Common, "spreads `max-requests` so that workers are not replaced together";
         ["max-worker-lifetime"] NUMBER, Common, "replaces a worker after this many seconds";
         ["max-worker-lifetime-delta"] NUMBER, Common, "spreads `max-worker-lifetime` over the workers";
-        ["prio"] NUMBER, Rare, "the priority of the processes";
-        ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";
         ["forkbomb-delay"] NUMBER, Rare;
         ["cheap"] Switch, Common, "starts workers with the first request only";
         ["cheaper"] NUMBER, Common, "keeps this many workers when there is little to do";
@@ -37,7 +34,6 @@ planned! {
         ["cheaper-rss-limit-hard"] NUMBER, Rare, "ends workers above this much memory";
         ["idle"] NUMBER, Common, "goes to sleep after this many seconds without a request";
         ["die-on-idle"] Switch, Rare, "ends instead of sleeping when `idle` has passed";
-        ["thread-stacksize" "threads-stacksize" "thread-stack-size" "threads-stack-size"] NUMBER, Rare, "the stack of each thread, in kilobytes";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
         ["cheaper-busyness-max"] NUMBER, Common, "the busyness, in percent, above which workers are added";
@@ -109,37 +105,19 @@ planned! {
         ["pidfile2"] Text, Common, "writes the pid file after privileges were dropped";
         ["safe-pidfile"] Text, Common, "writes a pid file that the workers write too";
         ["safe-pidfile2"] Text, Rare, "the same after privileges were dropped";
-        ["add-gid"] List, Rare, "adds a supplementary group";
-        ["immediate-uid"] Text, Rare, "changes the user while the configuration is read";
-        ["immediate-gid"] Text, Rare, "changes the group while the configuration is read";
-        ["no-initgroups"] Switch, Rare, "does not take on the user's supplementary groups";
         ["weight"] NUMBER, Rare;
         ["auto-weight"] SwitchValue, Rare;
         ["no-server"] Switch, Common, "loads everything and ends before serving";
         ["command-mode"] Switch, Rare, "takes the options a command needs";
-        ["limit-as"] NUMBER, Common, "how many megabytes of address space a process may have";
-        ["limit-nproc"] NUMBER, Rare, "how many processes the user may have";
-        ["ksm"] OptionalText, Rare, "lets the kernel merge equal memory pages";
-        ["never-swap"] Switch, Rare, "keeps the memory from being swapped out";
         ["binary-path"] Text, Rare;
-        ["max-fd"] NUMBER, Common, "how many files a process may have open";
-        ["master-as-root"] Switch, Common, "drops privileges in the workers, not in the master";
-        ["drop-after-init"] Switch, Rare, "drops privileges after the start";
-        ["drop-after-apps"] Switch, Rare, "drops privileges after the application is loaded";
         ["force-cwd"] Text, Rare, "changes directory before anything else";
         ["binsh"] List, Rare;
-        ["chdir2"] Text, Common, "changes directory when the application is loaded";
         ["clock"] Text, Rare;
         ["mode"] Text, Rare;
-        ["envdir"] List, Common, "sets environment variables from the files of a directory";
         ["early-envdir"] Text, Rare, "the same before the configuration is used";
-        ["unenv"] List, Rare, "removes an environment variable";
     }
     Isolation, State::NotYet => {
-        ["chroot"] Text, Common, "makes a directory the root of the file system";
         ["pivot-root" "pivot_root"] Text, Rare;
-        ["cap"] Text, Common, "keeps these capabilities of Linux";
-        ["unshare"] Text, Rare, "detaches from these namespaces of Linux";
         ["unshare2"] Text, Rare;
         ["setns-socket"] Text, Rare;
         ["setns-socket-skip" "setns-skip"] List, Rare;
@@ -159,9 +137,6 @@ planned! {
         ["unprivileged-binary-patch"] Text, Rare;
         ["privileged-binary-patch-arg"] Text, Rare;
         ["unprivileged-binary-patch-arg"] Text, Rare;
-        ["cgroup"] List, Rare, "puts the processes into a control group";
-        ["cgroup-opt"] List, Rare;
-        ["cgroup-dir-mode"] Text, Rare;
         ["namespace" "ns"] Text, Rare, "runs in a directory with namespaces of its own";
         ["namespace-keep-mount"] List, Rare;
         ["namespace-net" "ns-net"] Text, Rare;

@@ -70,11 +70,14 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     let checked: Vec<Setting> = given.iter().filter(|setting| setting.key == "check").map(to_read).collect();
     let check = !checked.is_empty();
     let json = has("json-output");
+    let wanted: Vec<String> =
+        given.iter().filter(|setting| setting.key == "get").map(|setting| setting.value.clone()).collect();
     // uWSGI shows the option that has it show the others.
     let kept = |setting: &Setting| !is_action(&setting.key) || as_uwsgi && setting.key == "show-config";
     let source = Source {
         arguments: given.into_iter().filter(kept).chain(words.settings).chain(checked).collect(),
         files: words.files,
+        prints: !check && (!show || as_uwsgi) && wanted.is_empty(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
@@ -82,6 +85,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     };
     if check {
         return Ok(Action::Check { source, json });
+    }
+    if !wanted.is_empty() {
+        return Ok(Action::Get { source, wanted });
     }
     Ok(match show {
         true => Action::ShowConfig { source, as_uwsgi },
@@ -135,9 +141,9 @@ fn command() -> Command {
         .disable_version_flag(true)
         .args_override_self(false)
         .arg(positional);
-    for option in OptionDef::all() {
-        command = command
-            .arg(argument(option.name(), option.short, option.argument()).aliases(option.aliases().iter().copied()));
+    // Every name is an argument of its own, because a setting keeps the name it was given by.
+    for (name, option) in OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option))) {
+        command = command.arg(argument(name, option.short.filter(|_| name == option.name()), option.argument()));
     }
     command
 }
@@ -157,7 +163,8 @@ fn in_order(matches: &ArgMatches) -> Result<Vec<Setting>, Error> {
         let values = matches.get_many::<OsString>(id).into_iter().flatten();
         for (index, value) in matches.indices_of(id).into_iter().flatten().zip(values) {
             let value = text(value)?;
-            given.push((index, Setting { key: id.into(), value, origin: Origin::CommandLine }));
+            let key = OptionDef::find(id).filter(|option| option.is_action()).map_or(id, |action| action.name()).into();
+            given.push((index, Setting { key, value, origin: Origin::CommandLine }));
         }
     }
     given.sort_by_key(|(index, _)| *index);
@@ -318,7 +325,7 @@ mod tests {
                 ("http-socket", ":3"),
                 ("processes", "4"),
                 ("master", ""),
-                ("processes", "5"),
+                ("workers", "5"),
                 ("socket", ":4"),
             ])
         );

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::logic::is_built_in;
 use super::option::{Kind, OptionDef, State};
 use super::setting::{Origin, Setting};
 use super::value::{Remark, Value};
@@ -17,22 +18,6 @@ mod traps;
 
 /// The longest name of a UNIX socket that the kernel takes, in bytes.
 const LONGEST_PATH: usize = 107;
-
-/// uWSGI plugins whose work rustwsgi does itself; the version behind a name does not matter.
-const BUILT_IN: &[&str] = &[
-    "python",
-    "http",
-    "uwsgi",
-    "corerouter",
-    "cache",
-    "logfile",
-    "logsocket",
-    "ping",
-    "rpc",
-    "signal",
-    "spooler",
-    "syslog",
-];
 
 impl Config {
     /// Finds everything that can be told without starting. `unknown` are the settings that are no
@@ -52,10 +37,7 @@ impl Config {
 
     /// uWSGI: `plugins` goes on without one, `need-plugins` does not.
     fn check_plugins(&self, findings: &mut Findings) {
-        let absent = |plugin: &&String| {
-            let name = plugin.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-            !BUILT_IN.contains(&name)
-        };
+        let absent = |plugin: &&String| !is_built_in(plugin);
         let message = |plugin: &str, option| {
             let message = format!("there is no plugin `{plugin}`, and nothing in its place");
             Error::new(Code::PluginAbsent, message).maybe_at(self.setting_with(option, plugin)).part(plugin)

@@ -57,6 +57,8 @@ pub struct Source {
     pub started: SystemTime,
     /// Whether it was read before, for `if-reload`.
     pub reload: bool,
+    /// Whether `print` and `iprint` are followed: not where the answer is on stdout.
+    pub prints: bool,
     /// What stdin held, once it was read: a reload can't read it again.
     pub stdin: Arc<OnceLock<Arc<Vec<u8>>>>,
 }
@@ -69,6 +71,7 @@ impl Default for Source {
             environment: Vec::new(),
             started: SystemTime::now(),
             reload: false,
+            prints: false,
             stdin: Arc::default(),
         }
     }

@@ -226,7 +226,7 @@ pub enum State {
 
 impl State {
     /// Whether a start may rely on the option.
-    pub fn is_built(self) -> bool {
+    pub const fn is_built(self) -> bool {
         matches!(self, Self::Works | Self::Accepted(_))
     }
 

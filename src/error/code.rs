@@ -121,6 +121,12 @@ codes! {
     Overruled = "RW0117", Config, "an option of the command line that a file overrules",
         "A file that is named without `--ini` is read after all options, and one that is named behind an option comes after \
          it; the last value wins. uWSGI does the same and does not say so. Name the file first, with `--ini`.";
+    HostUnknown = "RW0118", Config, "a host without an address",
+        "`resolve = name=host` sets a placeholder to the host's IPv4 address when the configuration is read, and the \
+         system's resolver knows none. Correct the name, or see whether the network was there at the start.";
+    ExitAsked = "RW0119", Config, "a configuration that ends the start",
+        "`exit` ends the start where it is read, with its value as the exit code; it usually stands behind an `if-…`. Take \
+         it out, or see to what the condition asks for.";
     NothingToServe = "RW0120", Config, "no socket to serve on",
         "The configuration names neither `socket` nor `http-socket`.";
     NoApp = "RW0121", Config, "no application named",

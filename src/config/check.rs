@@ -15,6 +15,7 @@ use crate::net::listener::Protocol;
 
 mod paths;
 mod traps;
+pub(super) mod twice;
 
 /// The longest name of a UNIX socket that the kernel takes, in bytes.
 const LONGEST_PATH: usize = 107;
@@ -222,8 +223,9 @@ const INSTEAD: &[(&str, &str)] = &[
     ("procname-prefix-spaced", "procname-prefix"),
 ];
 
-/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it is refused.
-pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findings) -> Option<Value> {
+/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it can't be
+/// used, which is no reason to refuse a start when it is `overruled` by a later one.
+pub(super) fn value(option: &OptionDef, setting: &Setting, overruled: bool, findings: &mut Findings) -> Option<Value> {
     let key = &setting.key;
     let about = |remark: &Remark, message: String| {
         let error = Error::new(remark.code, message).at(setting);
@@ -236,7 +238,10 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findin
         Ok(reading) => reading,
         Err(remark) => {
             let error = about(&remark, format!("`{key}` {}", remark.text));
-            findings.fail(paste(error, option, setting));
+            match overruled {
+                true => findings.warn(error.fact("a later line sets it anew")),
+                false => findings.fail(paste(error, option, setting)),
+            }
             return None;
         }
     };

@@ -534,7 +534,7 @@ impl<'a> Reader<'a> {
                 format!("`%{}` is about this file", char::from(byte.to_ascii_lowercase())),
             ),
         };
-        let error = Error::new(Code::BadValue, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
+        let error = Error::new(Code::StrayPercent, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
         self.findings.warn(error.fact(format!("read as: {}", cut(&odd.read_as))).hint(hint));
     }
 

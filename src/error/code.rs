@@ -148,6 +148,9 @@ codes! {
          there are none. Take it out, or add what it is for.";
     Contradiction = "RW0134", Config, "options that contradict each other",
         "Two options ask for different things, and one of them wins. The message says which. Keep the one you mean.";
+    SetTwice = "RW0135", Config, "an option that is set twice",
+        "The option has one value, and the file sets it twice to different ones. The last counts, as under uWSGI, which says \
+         nothing. Keep the line you mean. What an included file or a block such as `if-env` replaces is not reported.";
     ModuleIsPath = "RW0140", Config, "a module that looks like a path",
         "`module` takes a module's name, `blog.wsgi`, not a file's. Use `wsgi-file` for a file, or write the name with dots \
          and without `.py`.";
@@ -190,6 +193,9 @@ codes! {
     PathTooLong = "RW0307", Config, "the path of a UNIX socket is too long",
         "The kernel takes 107 bytes. uWSGI cuts the path silently, and the front end looks in vain. Use a shorter one, \
          such as `/run/blog.sock`.";
+    PortWithoutColon = "RW0308", Config, "a port without its colon",
+        "An address without a colon is the path of a UNIX socket: `http-socket = 8000` makes a socket file named `8000`, and \
+         nothing listens on the port. uWSGI does the same and says nothing. Write `:8000`, or `127.0.0.1:8000`.";
     DirectoryMissing = "RW0310", Config, "a directory that is not there",
         "A relative path starts where rustwsgi was started, or in `chdir` once that is reached. Correct the path, or make \
          the directory.";

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::logic::is_built_in;
-use super::option::{Kind, OptionDef, State};
+use super::option::{Group, Kind, OptionDef, State};
 use super::setting::{Origin, Setting};
 use super::value::{Remark, Value};
 use super::{Config, Findings, nearby, suggest};
@@ -85,7 +85,7 @@ impl Config {
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
-        if self.sockets.is_empty() {
+        if self.sockets.is_empty() && !self.names_another_socket() {
             let error = Error::new(Code::NothingToServe, "no socket to serve on").maybe_at(self.first_file());
             let error = misspelt(error, &["socket", "http-socket"], unknown);
             findings.fail(
@@ -132,6 +132,15 @@ impl Config {
                 None => self.sockets.push(socket),
             }
         }
+    }
+
+    /// Whether an option that is not built, and is refused for that, is what should be served on.
+    fn names_another_socket(&self) -> bool {
+        let listens = |option: &OptionDef| {
+            matches!(option.group, Group::Gateways | Group::Emperor) || option.name().ends_with("socket")
+        };
+        let options = self.settings.iter().filter_map(|setting| OptionDef::known(&setting.key));
+        !self.tolerate_unsupported && options.filter(|option| option.state == State::NotYet).any(listens)
     }
 
     fn check_application(&self, directory: &Path, unknown: &[Setting], findings: &mut Findings) {

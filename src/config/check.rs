@@ -258,6 +258,12 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, overruled: bool, find
         let message = format!("`$({name})` stays as it is: `{name}` is not in the environment");
         findings.warn(Error::new(Code::Unresolved, message).at(setting).part(format!("$({name})")));
     }
+    // Routes have variables of this form, and commands run in a shell.
+    let is_plain = !matches!(option.group, Group::Routing | Group::Logging | Group::Hooks | Group::Tasks);
+    if let Some(name) = setting.of_the_shell().filter(|_| is_plain) {
+        let message = format!("`${{{name}}}` stays as it is: variables are written `$({name})`");
+        findings.warn(Error::new(Code::Unresolved, message).at(setting).part("${"));
+    }
     if let Some(remark) = reading.remark {
         let error = about(&remark, format!("the value of `{key}`: {}", remark.text));
         findings.warn(match remark.hint {
@@ -287,6 +293,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
 /// Adds a line that can be pasted in place of a value that was refused.
 fn paste(error: Error, option: &OptionDef, setting: &Setting) -> Error {
     let (name, value) = (option.name(), setting.value.as_str());
+    if let Some(variable) = setting.of_the_shell() {
+        return error.hint(format!("{name} = $({variable})"));
+    }
     if let Some(variable) = setting.unresolved() {
         return error.fact(format!("`{variable}` is not in the environment"));
     }

@@ -158,7 +158,8 @@ codes! {
          log-date = %%Y-%%m-%%d";
     Unresolved = "RW0114", Config, "a variable that is not in the environment",
         "`$(NAME)` is replaced by the environment variable, and stays as it is where there is none, as in uWSGI. What `env =` \
-         sets is for the application and not seen by `$(NAME)`. Export the variable before the start.",
+         sets is for the application and not seen by `$(NAME)`. Export the variable before the start. `${NAME}` and \
+         `${NAME:-default}` are a shell's and are never replaced.",
         "; stays as it is without SITE\n\
          chdir = $(SITE)/app\n\
          SITE=/srv rustwsgi --ini uwsgi.ini";

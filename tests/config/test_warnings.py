@@ -34,6 +34,7 @@ def findings(rustwsgi, workshop):
         ("socket = 8199", "RW0308", "`8199` without a colon is the path of a UNIX socket, not a port"),
         ("procesess = 4", "RW0101", "unknown option `procesess`, kept as a placeholder"),
         ("chdir = $(NO_SUCH_VARIABLE)/..", "RW0114", "`$(NO_SUCH_VARIABLE)` stays as it is"),
+        ("procname-prefix = ${SITE:-blog}", "RW0114", "`${SITE}` stays as it is: variables are written `$(SITE)`"),
     ],
 )
 def test_a_lax_value_is_said_with_its_line(findings, line, code, said):
@@ -51,6 +52,13 @@ def test_a_value_that_cannot_work_is_refused(findings, line):
 
     assert code == 2
     assert [finding["line"] for finding in found if finding["severity"] == "error"] == [4]
+
+
+def test_a_number_written_as_in_a_shell_is_refused_with_the_right_form(findings):
+    _, found = findings("processes = ${WORKERS:-2}")
+
+    assert found[0]["code"] == "RW0103"
+    assert found[0]["hints"] == ["processes = $(WORKERS)"]
 
 
 def test_a_value_that_cannot_work_is_a_warning_where_a_later_one_counts(findings):

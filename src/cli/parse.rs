@@ -30,7 +30,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
         return arguments.map(|word| text(&word)).collect::<Result<_, _>>().map(Action::Convert);
     }
     let words = spelled_out(arguments.map(with_equals).collect());
-    let matches = command().try_get_matches_from(words).map_err(|error| explain(&error))?;
+    let matches = command(&|name, option| is_about(&words, name, option))
+        .try_get_matches_from(&words)
+        .map_err(|error| explain(&error))?;
     let given = in_order(&matches)?;
     let last = |name: &str| given.iter().rfind(|setting| setting.key == name);
     let has = |name: &str| last(name).is_some_and(|setting| setting.value != "false");
@@ -132,7 +134,17 @@ fn to_read(setting: &Setting) -> Setting {
     Setting { key: key.into(), ..setting.clone() }
 }
 
-fn command() -> Command {
+/// Whether one of the words may be an option, by its name or the beginning of it, or by its letter.
+/// The others are left out, because clap needs longer for all of them than everything else takes.
+fn is_about(words: &[OsString], name: &str, option: &OptionDef) -> bool {
+    option.short.is_some()
+        || words.iter().filter_map(|word| word.to_str()?.strip_prefix("--")).any(|word| {
+            let word = word.split('=').next().unwrap_or(word);
+            name.starts_with(word)
+        })
+}
+
+fn command(wanted: &dyn Fn(&str, &OptionDef) -> bool) -> Command {
     let positional = Arg::new(POSITIONAL).num_args(0..).value_parser(value_parser!(OsString));
     let mut command = Command::new("rustwsgi")
         .no_binary_name(true)
@@ -142,7 +154,8 @@ fn command() -> Command {
         .args_override_self(false)
         .arg(positional);
     // Every name is an argument of its own, because a setting keeps the name it was given by.
-    for (name, option) in OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option))) {
+    let names = OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option)));
+    for (name, option) in names.filter(|(name, option)| wanted(name, option)) {
         command = command.arg(argument(name, option.short.filter(|_| name == option.name()), option.argument()));
     }
     command
@@ -311,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_table_is_a_sound_command_line() {
-        command().debug_assert();
+        command(&|_, _| true).debug_assert();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::render::{Detail, Shell};
-use crate::config::{Config, Setting, Source, UWSGI_VERSION, render};
+use crate::config::{Config, Origin, Setting, Source, UWSGI_VERSION, render};
 use crate::error::{Code, Error};
 
 pub use parse::parse;
@@ -36,6 +36,13 @@ pub enum Action {
         source: Source,
         /// In uWSGI's form, on stderr, directives included: called by its name.
         as_uwsgi: bool,
+    },
+    /// To print the first value of each name that is set.
+    Get {
+        /// The source.
+        source: Source,
+        /// The names.
+        wanted: Vec<String>,
     },
     /// To turn what the words name into a flat ini.
     Convert(Vec<String>),
@@ -87,6 +94,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Stop(target) => instance::stop(&target),
         Action::Reload(target) => instance::reload(&target),
         Action::ShowConfig { source, as_uwsgi } => Ok(show_config(&source, as_uwsgi)),
+        Action::Get { source, wanted } => first_values(&source, &wanted),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
         Action::Help(detail) => Ok(say(&render::help(detail))),
@@ -126,6 +134,26 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             1
         }
     }
+}
+
+/// uWSGI: `--get` prints the first value under each name, and nothing for a name that is not set.
+fn first_values(source: &Source, wanted: &[String]) -> Result<i32, Error> {
+    let directory =
+        std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
+    let settings = match Config::exported(source, &directory) {
+        Ok(settings) => settings,
+        Err(errors) => {
+            errors.iter().for_each(|error| complain(error));
+            return Ok(1);
+        }
+    };
+    // A bare name of the command line has no value at all, one in a file an empty one.
+    let bare = |setting: &&Setting| setting.value.is_empty() && setting.origin == Origin::CommandLine;
+    let first = |name: &String| settings.iter().find(|setting| setting.key == *name).filter(|it| !bare(it));
+    for setting in wanted.iter().filter_map(first) {
+        say(&format!("{}\n", setting.value));
+    }
+    Ok(0)
 }
 
 fn generate(what: &str) -> Result<i32, Error> {

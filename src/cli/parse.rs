@@ -30,7 +30,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
         return arguments.map(|word| text(&word)).collect::<Result<_, _>>().map(Action::Convert);
     }
     let words = spelled_out(arguments.map(with_equals).collect());
-    let matches = command().try_get_matches_from(words).map_err(|error| explain(&error))?;
+    let matches = command(&|name, option| is_about(&words, name, option))
+        .try_get_matches_from(&words)
+        .map_err(|error| explain(&error))?;
     let given = in_order(&matches)?;
     let last = |name: &str| given.iter().rfind(|setting| setting.key == name);
     let has = |name: &str| last(name).is_some_and(|setting| setting.value != "false");
@@ -70,11 +72,14 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     let checked: Vec<Setting> = given.iter().filter(|setting| setting.key == "check").map(to_read).collect();
     let check = !checked.is_empty();
     let json = has("json-output");
+    let wanted: Vec<String> =
+        given.iter().filter(|setting| setting.key == "get").map(|setting| setting.value.clone()).collect();
     // uWSGI shows the option that has it show the others.
     let kept = |setting: &Setting| !is_action(&setting.key) || as_uwsgi && setting.key == "show-config";
     let source = Source {
         arguments: given.into_iter().filter(kept).chain(words.settings).chain(checked).collect(),
         files: words.files,
+        prints: !check && (!show || as_uwsgi) && wanted.is_empty(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
@@ -82,6 +87,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     };
     if check {
         return Ok(Action::Check { source, json });
+    }
+    if !wanted.is_empty() {
+        return Ok(Action::Get { source, wanted });
     }
     Ok(match show {
         true => Action::ShowConfig { source, as_uwsgi },
@@ -126,7 +134,17 @@ fn to_read(setting: &Setting) -> Setting {
     Setting { key: key.into(), ..setting.clone() }
 }
 
-fn command() -> Command {
+/// Whether one of the words may be an option, by its name or the beginning of it, or by its letter.
+/// The others are left out, because clap needs longer for all of them than everything else takes.
+fn is_about(words: &[OsString], name: &str, option: &OptionDef) -> bool {
+    option.short.is_some()
+        || words.iter().filter_map(|word| word.to_str()?.strip_prefix("--")).any(|word| {
+            let word = word.split('=').next().unwrap_or(word);
+            name.starts_with(word)
+        })
+}
+
+fn command(wanted: &dyn Fn(&str, &OptionDef) -> bool) -> Command {
     let positional = Arg::new(POSITIONAL).num_args(0..).value_parser(value_parser!(OsString));
     let mut command = Command::new("rustwsgi")
         .no_binary_name(true)
@@ -135,9 +153,10 @@ fn command() -> Command {
         .disable_version_flag(true)
         .args_override_self(false)
         .arg(positional);
-    for option in OptionDef::all() {
-        command = command
-            .arg(argument(option.name(), option.short, option.argument()).aliases(option.aliases().iter().copied()));
+    // Every name is an argument of its own, because a setting keeps the name it was given by.
+    let names = OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option)));
+    for (name, option) in names.filter(|(name, option)| wanted(name, option)) {
+        command = command.arg(argument(name, option.short.filter(|_| name == option.name()), option.argument()));
     }
     command
 }
@@ -157,7 +176,8 @@ fn in_order(matches: &ArgMatches) -> Result<Vec<Setting>, Error> {
         let values = matches.get_many::<OsString>(id).into_iter().flatten();
         for (index, value) in matches.indices_of(id).into_iter().flatten().zip(values) {
             let value = text(value)?;
-            given.push((index, Setting { key: id.into(), value, origin: Origin::CommandLine }));
+            let key = OptionDef::find(id).filter(|option| option.is_action()).map_or(id, |action| action.name()).into();
+            given.push((index, Setting { key, value, origin: Origin::CommandLine }));
         }
     }
     given.sort_by_key(|(index, _)| *index);
@@ -304,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_table_is_a_sound_command_line() {
-        command().debug_assert();
+        command(&|_, _| true).debug_assert();
     }
 
     #[test]
@@ -318,7 +338,7 @@ mod tests {
                 ("http-socket", ":3"),
                 ("processes", "4"),
                 ("master", ""),
-                ("processes", "5"),
+                ("workers", "5"),
                 ("socket", ":4"),
             ])
         );

@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use super::option::{Kind, OptionDef, State};
+use super::logic::is_built_in;
+use super::option::{Group, Kind, OptionDef, State};
 use super::setting::{Origin, Setting};
 use super::value::{Remark, Value};
 use super::{Config, Findings, nearby, suggest};
@@ -14,25 +15,10 @@ use crate::net::listener::Protocol;
 
 mod paths;
 mod traps;
+pub(super) mod twice;
 
 /// The longest name of a UNIX socket that the kernel takes, in bytes.
 const LONGEST_PATH: usize = 107;
-
-/// uWSGI plugins whose work rustwsgi does itself; the version behind a name does not matter.
-const BUILT_IN: &[&str] = &[
-    "python",
-    "http",
-    "uwsgi",
-    "corerouter",
-    "cache",
-    "logfile",
-    "logsocket",
-    "ping",
-    "rpc",
-    "signal",
-    "spooler",
-    "syslog",
-];
 
 impl Config {
     /// Finds everything that can be told without starting. `unknown` are the settings that are no
@@ -52,10 +38,7 @@ impl Config {
 
     /// uWSGI: `plugins` goes on without one, `need-plugins` does not.
     fn check_plugins(&self, findings: &mut Findings) {
-        let absent = |plugin: &&String| {
-            let name = plugin.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-            !BUILT_IN.contains(&name)
-        };
+        let absent = |plugin: &&String| !is_built_in(plugin);
         let message = |plugin: &str, option| {
             let message = format!("there is no plugin `{plugin}`, and nothing in its place");
             Error::new(Code::PluginAbsent, message).maybe_at(self.setting_with(option, plugin)).part(plugin)
@@ -102,7 +85,7 @@ impl Config {
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
-        if self.sockets.is_empty() {
+        if self.sockets.is_empty() && !self.names_another_socket() {
             let error = Error::new(Code::NothingToServe, "no socket to serve on").maybe_at(self.first_file());
             let error = misspelt(error, &["socket", "http-socket"], unknown);
             findings.fail(
@@ -149,6 +132,15 @@ impl Config {
                 None => self.sockets.push(socket),
             }
         }
+    }
+
+    /// Whether an option that is not built, and is refused for that, is what should be served on.
+    fn names_another_socket(&self) -> bool {
+        let listens = |option: &OptionDef| {
+            matches!(option.group, Group::Gateways | Group::Emperor) || option.name().ends_with("socket")
+        };
+        let options = self.settings.iter().filter_map(|setting| OptionDef::known(&setting.key));
+        !self.tolerate_unsupported && options.filter(|option| option.state == State::NotYet).any(listens)
     }
 
     fn check_application(&self, directory: &Path, unknown: &[Setting], findings: &mut Findings) {
@@ -239,8 +231,9 @@ const INSTEAD: &[(&str, &str)] = &[
     ("procname-prefix-spaced", "procname-prefix"),
 ];
 
-/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it is refused.
-pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findings) -> Option<Value> {
+/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it can't be
+/// used, which is no reason to refuse a start when it is `overruled` by a later one.
+pub(super) fn value(option: &OptionDef, setting: &Setting, overruled: bool, findings: &mut Findings) -> Option<Value> {
     let key = &setting.key;
     let about = |remark: &Remark, message: String| {
         let error = Error::new(remark.code, message).at(setting);
@@ -253,13 +246,22 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findin
         Ok(reading) => reading,
         Err(remark) => {
             let error = about(&remark, format!("`{key}` {}", remark.text));
-            findings.fail(paste(error, option, setting));
+            match overruled {
+                true => findings.warn(error.fact("a later line sets it anew")),
+                false => findings.fail(paste(error, option, setting)),
+            }
             return None;
         }
     };
     if let Some(name) = setting.unresolved() {
         let message = format!("`$({name})` stays as it is: `{name}` is not in the environment");
         findings.warn(Error::new(Code::Unresolved, message).at(setting).part(format!("$({name})")));
+    }
+    // Routes have variables of this form, and commands run in a shell.
+    let is_plain = !matches!(option.group, Group::Routing | Group::Logging | Group::Hooks | Group::Tasks);
+    if let Some(name) = setting.of_the_shell().filter(|_| is_plain) {
+        let message = format!("`${{{name}}}` stays as it is: variables are written `$({name})`");
+        findings.warn(Error::new(Code::Unresolved, message).at(setting).part("${"));
     }
     if let Some(remark) = reading.remark {
         let error = about(&remark, format!("the value of `{key}`: {}", remark.text));
@@ -290,6 +292,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
 /// Adds a line that can be pasted in place of a value that was refused.
 fn paste(error: Error, option: &OptionDef, setting: &Setting) -> Error {
     let (name, value) = (option.name(), setting.value.as_str());
+    if let Some(variable) = setting.of_the_shell() {
+        return error.hint(format!("{name} = $({variable})"));
+    }
     if let Some(variable) = setting.unresolved() {
         return error.fact(format!("`{variable}` is not in the environment"));
     }

@@ -25,7 +25,7 @@ mod setting;
 pub mod suggest;
 mod value;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub struct Source {
     pub started: SystemTime,
     /// Whether it was read before, for `if-reload`.
     pub reload: bool,
+    /// Whether `print` and `iprint` are followed: not where the answer is on stdout.
+    pub prints: bool,
     /// What stdin held, once it was read: a reload can't read it again.
     pub stdin: Arc<OnceLock<Arc<Vec<u8>>>>,
 }
@@ -70,6 +72,7 @@ impl Default for Source {
             environment: Vec::new(),
             started: SystemTime::now(),
             reload: false,
+            prints: false,
             stdin: Arc::default(),
         }
     }
@@ -181,6 +184,7 @@ impl Config {
         let used = reader.read();
         let Reader { records, declared, files, mut findings, .. } = reader;
         let unread = !findings.errors.is_empty();
+        check::twice::check(&records, &mut findings);
         let mut config = Self { files, ..Self::default() };
         let records = records.into_iter().filter(|record| record.stage != Stage::Done);
         let records = records.flat_map(|record| declare::unfold(record, &declared)).collect();
@@ -236,10 +240,14 @@ impl Config {
     fn apply(&mut self, records: Vec<Record>, used: &HashSet<String>, findings: &mut Findings) -> Vec<Setting> {
         let (strict, tolerant) = (is_on(&records, "strict"), is_on(&records, "tolerate-unsupported"));
         let mut unknown = Vec::new();
-        for Record { setting, .. } in records.iter().filter(|record| record.stage != Stage::Placeholder) {
+        let open = || records.iter().enumerate().filter(|(_, record)| record.stage != Stage::Placeholder);
+        let last: HashMap<&str, usize> =
+            open().filter_map(|(index, record)| Some((OptionDef::find(&record.setting.key)?.name(), index))).collect();
+        for (index, Record { setting, .. }) in open() {
             if let Some(option) = OptionDef::known(&setting.key) {
                 if option.state.is_built() {
-                    self.apply_one(option, setting, findings);
+                    let overruled = !option.repeats() && last.get(option.name()).is_some_and(|last| *last > index);
+                    self.apply_one(option, setting, overruled, findings);
                     continue;
                 }
                 let error = check::not_built(option, setting);
@@ -262,7 +270,7 @@ impl Config {
         unknown
     }
 
-    fn apply_one(&mut self, option: &'static OptionDef, setting: &Setting, findings: &mut Findings) {
+    fn apply_one(&mut self, option: &'static OptionDef, setting: &Setting, overruled: bool, findings: &mut Findings) {
         let Setting { key, value, .. } = setting;
         if option.is_action() {
             // Images set `UWSGI_VERSION` for their own ends.
@@ -273,7 +281,7 @@ impl Config {
             findings.warn(Error::new(Code::OptionMisused, message).at(setting).part(key.as_str()));
             return;
         }
-        let Some(read) = check::value(option, setting, findings) else { return };
+        let Some(read) = check::value(option, setting, overruled, findings) else { return };
         if let Kind::Socket(protocol) = option.kind {
             self.sockets.push(SocketSetting {
                 address: value.clone(),

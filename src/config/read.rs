@@ -4,6 +4,7 @@
 //! replaced, and directives followed ([`Directive`]): blocks, loops, `set`. What a value means is
 //! not known here. Whatever the files say, time and memory stay bounded.
 
+pub mod immediate;
 mod refusals;
 
 use std::cell::RefCell;
@@ -21,6 +22,7 @@ use super::magic::{FileFacts, Lost, Variables};
 use super::setting::{Origin, Record, Setting, Stage};
 use super::{Findings, Source, is_on, is_option, nearby, suggest};
 use crate::error::{Code, Error};
+use immediate::{Injected, Pieces};
 use refusals::{no_file_before, no_section, takes, too_much, unknown_format};
 
 /// The section that is read when none is named.
@@ -91,6 +93,7 @@ pub struct Reader<'a> {
     within: bool,
     forbidden: Vec<String>,
     allowed: Option<Vec<String>>,
+    injected: Injected,
     read: usize,
     full: bool,
 }
@@ -113,6 +116,7 @@ impl<'a> Reader<'a> {
             within: false,
             forbidden: Vec::new(),
             allowed: None,
+            injected: Injected::default(),
             read: 0,
             full: false,
         }
@@ -135,6 +139,7 @@ impl<'a> Reader<'a> {
         let placeholders = Placeholders::new(source, self.directory, self.may_exec(), &self.first);
         let used = placeholders.expand(&mut self.records, &mut self.findings);
         self.inherit();
+        self.print_what_was_asked();
         if let Some(block) = &self.block {
             let message = format!("`{}` has no `end`", block.setting.key);
             let error = Error::new(Code::BadConfigFile, message).at(&block.setting);
@@ -252,6 +257,7 @@ impl<'a> Reader<'a> {
             Directive::Whitelist(true) => self.allowed = Some(words()),
             Directive::Whitelist(false) => self.allowed = None,
             Directive::Close => {}
+            Directive::Act(act) => self.act(act, setting),
             Directive::Open(test) => self.open_block(test, setting),
         }
     }
@@ -321,6 +327,7 @@ impl<'a> Reader<'a> {
             return Err(Error::new(Code::BadConfigFile, message).at(setting));
         }
         let text = self.text(&here, setting)?;
+        let (text, pieces) = self.surrounded(&here.named, text)?;
         self.read += text.len();
         if self.read > MOST_READ {
             self.give_up(
@@ -337,8 +344,8 @@ impl<'a> Reader<'a> {
         self.outermost.get_or_insert_with(|| format.map(|_| here.clone()));
         self.open.push(step);
         let result = match written {
-            Format::Ini => self.ini(&text, &here, setting),
-            _ => self.other(written, &text, &here, setting),
+            Format::Ini => self.ini(&text, &here, &pieces, setting),
+            _ => self.other(written, &text, &here, &pieces, setting),
         };
         self.open.pop();
         result
@@ -399,9 +406,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes over the settings of the section that `here` asks for.
-    fn ini(&mut self, text: &[u8], here: &FileFacts, by: &Setting) -> Result<(), Error> {
-        let file: Arc<str> = here.named.as_str().into();
-        let at = |line| Origin::File { file: file.clone(), line };
+    fn ini(&mut self, text: &[u8], here: &FileFacts, pieces: &Pieces, by: &Setting) -> Result<(), Error> {
+        let at = |line| pieces.origin(line);
         let variables = self.variables(here);
         let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
         let ini = Ini::parse(&mut lines, MOST_SETTINGS);
@@ -445,9 +451,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The same for YAML, JSON, XML and TOML.
-    fn other(&mut self, format: Format, text: &[u8], here: &FileFacts, by: &Setting) -> Result<(), Error> {
-        let file: Arc<str> = here.named.as_str().into();
-        let at = |line| Origin::File { file: file.clone(), line };
+    fn other(
+        &mut self,
+        format: Format,
+        text: &[u8],
+        here: &FileFacts,
+        pieces: &Pieces,
+        by: &Setting,
+    ) -> Result<(), Error> {
+        let at = |line| pieces.origin(line);
         let (mut plain, mut numbers, mut odd) = (Vec::new(), Vec::new(), Vec::new());
         let variables = self.variables(here);
         let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
@@ -522,7 +534,7 @@ impl<'a> Reader<'a> {
                 format!("`%{}` is about this file", char::from(byte.to_ascii_lowercase())),
             ),
         };
-        let error = Error::new(Code::BadValue, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
+        let error = Error::new(Code::StrayPercent, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
         self.findings.warn(error.fact(format!("read as: {}", cut(&odd.read_as))).hint(hint));
     }
 

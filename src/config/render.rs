@@ -49,6 +49,14 @@ impl Detail {
     }
 }
 
+/// `1 worker`, `2 workers`.
+pub fn counted(number: usize, word: &str) -> String {
+    match number {
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}{}", if word.ends_with('s') { "es" } else { "s" }),
+    }
+}
+
 /// The text of `--help`: how to call rustwsgi, and the options.
 pub fn help(detail: Detail) -> String {
     let mut text = String::from(
@@ -119,13 +127,15 @@ pub fn explain(subject: &str) -> Result<String, Error> {
 }
 
 fn explain_code(code: Code) -> String {
-    format!(
-        "{}: {}\n\n{}\n\nto look at: {}\n",
-        code.as_str(),
-        code.title(),
-        wrapped(code.page()),
-        code.fault().as_str()
-    )
+    let (name, title, page) = (code.as_str(), code.title(), wrapped(code.page()));
+    format!("{name}: {title}\n\n{page}\n\n{}to look at: {}\n", example(code), code.fault().as_str())
+}
+
+/// The example of a code as a paragraph, indented.
+fn example(code: Code) -> String {
+    let lines = code.example().into_iter().flat_map(str::lines);
+    let text: String = lines.map(|line| format!("    {line}\n")).collect();
+    if text.is_empty() { text } else { format!("{text}\n") }
 }
 
 /// The text in lines of at most 100 letters.
@@ -154,7 +164,12 @@ pub fn errors() -> String {
     );
     for code in Code::ALL {
         let (name, title, page) = (code.as_str(), code.title(), wrapped(code.page()));
-        let _ = write!(text, "\n## {name}: {title}\n\n{page}\n\nTo look at: {}.\n", code.fault().as_str());
+        let _ = write!(
+            text,
+            "\n## {name}: {title}\n\n{page}\n\n{}To look at: {}.\n",
+            example(*code),
+            code.fault().as_str()
+        );
     }
     text
 }
@@ -312,6 +327,13 @@ mod tests {
         assert!(common.lines().count() < all.lines().count());
         assert!(common.contains("  -p, --processes N               how many worker processes"));
         assert!(common.lines().all(|line| line.chars().count() <= 130));
+    }
+
+    #[test]
+    fn counts_have_their_grammar() {
+        assert_eq!(counted(1, "process"), "1 process");
+        assert_eq!(counted(0, "process"), "0 processes");
+        assert_eq!(counted(2, "thread"), "2 threads");
     }
 
     #[test]

@@ -64,6 +64,15 @@ impl Setting {
         let (_, rest) = self.value.split_once("$(")?;
         rest.split_once(')').map(|(name, _)| name)
     }
+
+    /// The first variable in the value that is written as in a shell, `${NAME}` or `${NAME:-default}`.
+    pub fn of_the_shell(&self) -> Option<&str> {
+        let (_, rest) = self.value.split_once("${")?;
+        let (name, _) = rest.split_once('}')?;
+        let name = name.split([':', '-', '=', '?', '+']).next()?;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        is_name.then_some(name)
+    }
 }
 
 /// A setting on its way from where it is written to the configuration.

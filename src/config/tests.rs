@@ -428,7 +428,7 @@ fn variables_that_stand_for_nothing_are_told() {
     assert_eq!(config.procname_prefix.as_deref(), Some("ab"));
     assert_eq!(
         warnings,
-        ["warning[RW0103]: `%H` stands for nothing and is cut out\n  \
+        ["warning[RW0113]: `%H` stands for nothing and is cut out\n  \
           --> uwsgi.ini:4: procname-prefix = a%Hb\n  \
           read as: procname-prefix = ab\n\
           hint: a literal percent sign in a file is `%%`: `%%H`"]

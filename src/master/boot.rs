@@ -17,6 +17,7 @@ use super::harakiri::Harakiri;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
 use super::{Master, Phase, control, privileges};
+use crate::config::render::counted;
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log;
@@ -105,8 +106,11 @@ fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     }
     // Opened in the foreground, so that a log that can't be written is said where it is seen.
     let file = config.daemonize.as_ref().or(config.logto.as_ref());
+    let option = if config.daemonize.is_some() { "daemonize" } else { "logto" };
     let mode = config.logging.logfile_chmod;
-    let sink = file.map(|path| log::sink::Sink::open(&directory.join(path), mode)).transpose()?;
+    let open =
+        |path| log::sink::Sink::open(&directory.join(path), mode).map_err(|error| error.maybe_at(config.origin(option)));
+    let sink = file.map(open).transpose()?;
     log::lines::date(config.logging.log_date.as_deref()).map_err(|why| {
         let message = format!("`log-date` is no form of a date: {why}");
         Error::new(Code::BadValue, message).maybe_at(config.origin("log-date"))
@@ -207,13 +211,14 @@ impl Master {
         );
         let files: Vec<String> = config.files().iter().map(|file| file.display().to_string()).collect();
         let files = if files.is_empty() { "the command line".to_owned() } else { files.join(", ") };
-        tracing::info!("config    {files} ({} options)", config.option_count());
+        tracing::info!("config    {files} ({})", counted(config.option_count(), "option"));
         tracing::info!("directory {}", self.directory.display());
         if let Some(chdir) = &config.chdir {
             tracing::info!("chdir     {}", chdir.display());
         }
         let harakiri = if config.harakiri > 0 { format!(", harakiri {} s", config.harakiri) } else { String::new() };
-        tracing::info!("workers   {} processes, {} threads each{harakiri}", config.processes, config.threads);
+        let (processes, threads) = (counted(config.processes, "process"), counted(config.threads, "thread"));
+        tracing::info!("workers   {processes}, {threads} each{harakiri}");
         if let Some(pidfile) = &config.pidfile {
             tracing::info!("pid file  {}", pidfile.display());
         }

@@ -116,3 +116,24 @@ def test_what_cannot_be_converted_is_refused_with_examples(rustwsgi, directory):
     for words in ([], ["uvicorn", "blog:app"], ["missing.conf.py"], ["missing.ini"], ["gunicorn", "-c", "missing.py", "a"]):
         outcome = rustwsgi.run("convert", *words, cwd=directory)
         assert outcome.code == 1 and outcome.stdout == "" and outcome.stderr.startswith("error[RW")
+
+
+@pytest.mark.parametrize(
+    "line, environment, settings",
+    [
+        ("web: gunicorn blog -b :$PORT -w 2", {"PORT": "8042"}, {"http-socket": ":8042", "processes": "2"}),
+        ("gunicorn blog -b 0.0.0.0:${PORT:-8000}", {}, {"http-socket": "0.0.0.0:8000"}),
+        ("gunicorn blog -b 0.0.0.0:${PORT:-8000}", {"PORT": "1"}, {"http-socket": "0.0.0.0:1"}),
+        ("A=b exec poetry run gunicorn blog --workers=$N", {"N": "7"}, {"env": "A=b", "processes": "7"}),
+    ],
+)
+def test_a_line_of_a_procfile_or_a_script_keeps_its_variables(rustwsgi, directory, line, environment, settings):
+    converted = rustwsgi.run("convert", line, cwd=directory)
+    assert converted.code == 0, converted
+    (directory / "made.ini").write_text(converted.stdout)
+
+    shown = {}
+    for name in settings:
+        shown[name] = rustwsgi.run("--get", name, "made.ini", cwd=directory, **environment).stdout.strip()
+    assert shown == settings
+    assert ("poetry run: goes in front" in converted.stdout) == ("poetry" in line)

@@ -82,7 +82,6 @@ planned! {
         ["rrdtool-lib"] Text, Rare;
     }
     Commands, State::NotYet => {
-        ["get"] List, Rare, "shows the value of an option";
         ["pause"] Text, Rare, "pauses the instance that the pid file names";
         ["suspend"] Text, Rare, "pauses the instance that the pid file names";
         ["resume"] Text, Rare, "resumes the instance that the pid file names";

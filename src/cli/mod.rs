@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::render::{Detail, Shell};
-use crate::config::{Config, Setting, Source, UWSGI_VERSION, render};
+use crate::config::{Config, Setting, Source, UWSGI_VERSION, render, show};
 use crate::error::{Code, Error};
 
 pub use parse::parse;
@@ -36,6 +36,8 @@ pub enum Action {
         source: Source,
         /// In uWSGI's form, on stderr, directives included: called by its name.
         as_uwsgi: bool,
+        /// Whether to answer in JSON.
+        json: bool,
     },
     /// To turn what the words name into a flat ini.
     Convert(Vec<String>),
@@ -86,7 +88,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Serve(source) => instance::serve(source),
         Action::Stop(target) => instance::stop(&target),
         Action::Reload(target) => instance::reload(&target),
-        Action::ShowConfig { source, as_uwsgi } => Ok(show_config(&source, as_uwsgi)),
+        Action::ShowConfig { source, as_uwsgi, json } => Ok(show_config(&source, as_uwsgi, json)),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
         Action::Help(detail) => Ok(say(&render::help(detail))),
@@ -99,7 +101,7 @@ fn perform(action: Action) -> Result<i32, Error> {
     }
 }
 
-fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
+fn show_config(source: &Source, as_uwsgi: bool, json: bool) -> i32 {
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(cause) => {
@@ -107,7 +109,7 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             return 1;
         }
     };
-    if as_uwsgi {
+    if as_uwsgi && !json {
         return match Config::exported(source, &directory) {
             Ok(settings) => show_as_uwsgi(&settings),
             Err(errors) => {
@@ -119,7 +121,10 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
     match Config::load(source, &directory) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| complain(warning));
-            say(&config.show())
+            match show::json(config.settings()) {
+                Ok(text) if json => say(&format!("{text}\n")),
+                _ => say(&show::lines(config.settings())),
+            }
         }
         Err(errors) => {
             errors.iter().for_each(|error| complain(error));

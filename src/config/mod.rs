@@ -21,6 +21,7 @@ mod options;
 mod read;
 pub mod render;
 mod setting;
+pub mod show;
 pub mod suggest;
 mod value;
 

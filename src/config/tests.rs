@@ -531,8 +531,8 @@ fn shows_what_was_set_and_where() {
     let source = arguments(&[("ini", "a.ini"), ("vacuum", "")]);
     let (config, _) = scratch.load(&source).unwrap();
     assert_eq!(
-        config.show(),
-        "[uwsgi]\n; a.ini:2\nsocket = :1\n; a.ini:3\nmodule = app\n; a.ini:4\nx = 100%%\n\
-         ; a.ini:5\nenv = A=100%%\n; a.ini:6\nmaster =\n; argv\nvacuum = true\n"
+        show::lines(config.settings()),
+        "[uwsgi]\nsocket = :1      # a.ini:2\nmodule = app     # a.ini:3\nx = 100%         # a.ini:4\n\
+         env = A=100%     # a.ini:5\nmaster =         # a.ini:6\nvacuum = true    # argv\n"
     );
 }

@@ -84,8 +84,8 @@ impl<'a> Placeholders<'a> {
 
     /// The value with one kind of placeholder replaced; `None` where there is none.
     ///
-    /// uWSGI goes on where the replacement begins, so that placeholders in it count, except at the
-    /// very beginning of the value, where its first character is passed over.
+    /// uWSGI begins anew behind the first character, so that placeholders in the replacement count,
+    /// and those it completes, except at the very beginning of the value.
     fn replaced(&mut self, symbol: u8, records: &[Record], index: usize) -> Result<Option<String>, Error> {
         let setting = &records[index].setting;
         let mut text: Option<String> = None;
@@ -121,7 +121,7 @@ impl<'a> Placeholders<'a> {
             let mut next = text.take().unwrap_or_else(|| setting.value.clone());
             next.replace_range(start..end, &found);
             text = Some(next);
-            at = start.max(1);
+            at = 1;
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
             ("%%(one)|$%(one)", "%1|$1"),
             ("%(fwd)", "%(s1)"),
             ("%(one + 2) %(one", "3 %(one"),
-            ("$(HOME)|$(NOPE)|$($(N))|$(P)", "/root|$(NOPE)|$(HOME)|1"),
+            ("$(HOME)|$(NOPE)|$($(N))|$(P)", "/root|$(NOPE)|/root|1"),
             ("$()|$(HOME|$HOME", "$()|$(HOME|$HOME"),
             ("$(X_%(one))", "$(X_1)"),
             ("é%(one)é", "é1é"),

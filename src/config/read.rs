@@ -92,6 +92,8 @@ pub struct Reader<'a> {
     forbidden: Vec<String>,
     allowed: Option<Vec<String>>,
     read: usize,
+    /// How many bytes the settings have.
+    held: usize,
     full: bool,
 }
 
@@ -114,6 +116,7 @@ impl<'a> Reader<'a> {
             forbidden: Vec::new(),
             allowed: None,
             read: 0,
+            held: 0,
             full: false,
         }
     }
@@ -216,6 +219,11 @@ impl<'a> Reader<'a> {
         }
         if self.records.len() >= MOST_SETTINGS {
             let message = format!("there are more than {MOST_SETTINGS} settings");
+            return self.give_up(Error::new(Code::BadConfigFile, message).at(&setting));
+        }
+        self.held += setting.key.len() + setting.value.len();
+        if self.held > MOST_READ {
+            let message = format!("the settings come to more than {} MB", MOST_READ >> 20);
             return self.give_up(Error::new(Code::BadConfigFile, message).at(&setting));
         }
         let directive = Directive::find(&setting.key);

@@ -53,7 +53,7 @@ impl Setting {
     /// line that has none.
     pub fn shown(&self) -> &str {
         let flag = self.origin == Origin::CommandLine && self.value.is_empty();
-        match flag && OptionDef::find(&self.key).is_none_or(|option| option.argument() == Argument::Optional) {
+        match flag && OptionDef::find(&self.key).is_some_and(|option| option.argument() == Argument::Optional) {
             true => "true",
             false => &self.value,
         }

@@ -7,6 +7,15 @@ use super::option::OptionDef;
 /// How many names a suggestion holds at most.
 const MOST: usize = 3;
 
+/// A longer name, in bytes, is no slip of the pen: the time to tell grows with its square.
+const LONGEST: usize = 200;
+
+/// How many letters may be wrong at most, see `score`.
+const MOST_SLIPS: usize = 3;
+
+/// How many bytes a letter has at most.
+const LONGEST_LETTER: usize = 4;
+
 /// The option names nearest to `name`, best first; ours before uWSGI's others.
 pub fn options(name: &str) -> Vec<&'static str> {
     let names = |built: bool| {
@@ -27,7 +36,11 @@ pub fn option(name: &str) -> Option<&'static OptionDef> {
 
 /// The candidates nearest to `name`, best first, at most three.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > LONGEST {
+        return Vec::new();
+    }
     let name = folded(name);
+    let candidates = candidates.filter(|candidate| candidate.len().abs_diff(name.len()) <= MOST_SLIPS * LONGEST_LETTER);
     let mut scored: Vec<(f64, &str)> =
         candidates.filter_map(|candidate| score(&name, &folded(candidate)).map(|score| (score, candidate))).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));

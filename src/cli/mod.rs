@@ -16,7 +16,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::render::{Detail, Shell};
-use crate::config::{Config, Setting, Source, UWSGI_VERSION, render, show};
+use crate::config::show::{self, Effective};
+use crate::config::{Config, Setting, Source, UWSGI_VERSION, render};
 use crate::error::{Code, Error};
 
 pub use parse::parse;
@@ -118,19 +119,16 @@ fn show_config(source: &Source, as_uwsgi: bool, json: bool) -> i32 {
             }
         };
     }
-    match Config::load(source, &directory) {
-        Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning| complain(warning));
-            match show::json(config.settings()) {
-                Ok(text) if json => say(&format!("{text}\n")),
-                _ => say(&show::lines(config.settings())),
-            }
-        }
-        Err(errors) => {
-            errors.iter().for_each(|error| complain(error));
-            1
-        }
+    let Effective { settings, errors, warnings } = Effective::read(source, &directory);
+    warnings.iter().for_each(|warning| complain(warning));
+    errors.iter().for_each(|error| complain(error));
+    if let Some(settings) = settings {
+        match show::json(&settings) {
+            Ok(text) if json => say(&format!("{text}\n")),
+            _ => say(&show::lines(&settings)),
+        };
     }
+    i32::from(!errors.is_empty())
 }
 
 fn generate(what: &str) -> Result<i32, Error> {

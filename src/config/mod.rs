@@ -161,7 +161,7 @@ impl Config {
     /// where they stand, then the files named without an option. The last value of an option
     /// wins, lists add up.
     pub fn load(source: &Source, directory: &Path) -> Result<(Self, Vec<Warning>), Vec<Error>> {
-        let (config, findings) = Self::examined(source, directory);
+        let (config, findings, _) = Self::examined(source, directory);
         match findings.errors.is_empty() {
             true => Ok((config, findings.warnings)),
             false => Err(findings.errors),
@@ -171,12 +171,13 @@ impl Config {
     /// Reads the same for `--check`: answers with everything that is wrong or odd, also what a start
     /// would find out later, such as files that are not there.
     pub fn examine(source: &Source, directory: &Path) -> (Self, Vec<Error>, Vec<Warning>) {
-        let (config, mut findings) = Self::examined(source, directory);
+        let (config, mut findings, _) = Self::examined(source, directory);
         config.check_paths(directory, &mut findings);
         (config, findings.errors, findings.warnings)
     }
 
-    fn examined(source: &Source, directory: &Path) -> (Self, Findings) {
+    /// The configuration, what is wrong with it, and whether all of it could be read.
+    fn examined(source: &Source, directory: &Path) -> (Self, Findings, bool) {
         let mut reader = Reader::new(source, directory);
         let used = reader.read();
         let Reader { records, declared, files, mut findings, .. } = reader;
@@ -189,7 +190,7 @@ impl Config {
         if !unread {
             config.check(directory, &unknown, &mut findings);
         }
-        (config, findings)
+        (config, findings, !unread)
     }
 
     /// Everything that `source` sets, directives and placeholders included, in uWSGI's order and

@@ -21,7 +21,7 @@ use super::magic::{FileFacts, Lost, Variables};
 use super::setting::{Origin, Record, Setting, Stage};
 use super::{Findings, Source, is_on, is_option, nearby, suggest};
 use crate::error::{Code, Error};
-use refusals::{no_file_before, no_section, takes, too_much, unknown_format};
+use refusals::{no_file_before, no_section, takes, too_much, unclosed, unknown_format};
 
 /// The section that is read when none is named.
 const DEFAULT_SECTION: &str = "uwsgi";
@@ -416,9 +416,16 @@ impl<'a> Reader<'a> {
         if lines.overlong() || ini.too_many {
             return Err(too_much(here, by));
         }
+        let wanted = match here.section.as_str() {
+            "" => DEFAULT_SECTION,
+            section => section,
+        };
         for (line, reason) in &ini.broken {
             let error = Error::new(Code::BadConfigFile, format!("cannot read a line: {reason}"));
             self.findings.fail(error.at(at(*line)));
+        }
+        for (line, name) in ini.unclosed.iter().take(MOST_TOLD) {
+            self.findings.warn(unclosed(name, wanted, at(*line)));
         }
         for (lines, message) in [
             (&ini.not_utf8, "a line is not UTF-8: its odd bytes are replaced"),
@@ -429,10 +436,6 @@ impl<'a> Reader<'a> {
                 self.findings.warn(Error::new(Code::BadConfigFile, message).at(at(*line)));
             }
         }
-        let wanted = match here.section.as_str() {
-            "" => DEFAULT_SECTION,
-            section => section,
-        };
         let sections: Vec<_> = ini.sections.iter().filter(|section| section.name == wanted).collect();
         if sections.is_empty() && ini.broken.is_empty() {
             return Err(no_section(&ini, here, wanted, by));

@@ -3,13 +3,38 @@
 //! Called by `cli`. Every setting in the order it counts, with its origin: as lines for people, as
 //! JSON for programs. Values are shown whole and as they are used, never read again.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::option::OptionDef;
 use super::setting::{Origin, Setting};
+use super::{Config, Findings, Source, Warning};
+use crate::error::{Code, Error};
 
 /// A line whose `key = value` is longer does not move the origins of the others.
 const ORIGIN_COLUMN: usize = 40;
+
+/// What a source amounts to, right or wrong.
+#[derive(Debug)]
+pub struct Effective {
+    /// Every setting, expanded, in order; `None` where not all could be read, or `strict` forbids one.
+    pub settings: Option<Vec<Setting>>,
+    /// What would stop a start.
+    pub errors: Vec<Error>,
+    /// What is odd.
+    pub warnings: Vec<Warning>,
+}
+
+impl Effective {
+    /// Reads everything that `source` names, as [`Config::load`] does. A value that is refused is
+    /// shown all the same: whoever asks wants to see where it comes from.
+    pub fn read(source: &Source, directory: &Path) -> Self {
+        let (config, Findings { errors, warnings }, whole) = Config::examined(source, directory);
+        let readable = whole && errors.iter().all(|error| error.code != Code::UnknownOption);
+        Self { settings: readable.then(|| config.settings().to_vec()), errors, warnings }
+    }
+}
 
 /// The lines of `--show-config`: `harakiri = 30    # uwsgi.ini:7`.
 pub fn lines(settings: &[Setting]) -> String {

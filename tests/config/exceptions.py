@@ -25,18 +25,24 @@ def headings():
     return set(re.findall(r"^#+ +(.+?) *$", (ROOT / "docs/differences.md").read_text(), re.MULTILINE))
 
 
-def we_refuse_with(code):
-    """We refuse what uWSGI takes, with this code and no other."""
+# A value that is refused, which says nothing about how it was read.
+OF_VALUES = {"RW0103", "RW0107"}
 
-    def explains(found):
-        return not found.theirs.refused and found.ours.refused and set(found.ours.codes()) == {code}
 
-    return explains
+def missing_section(found):
+    """uWSGI goes on without what a section that isn't there would have set."""
+    codes = set(found.ours.codes())
+    return not found.theirs.refused and found.ours.refused and "RW0110" in codes and codes <= OF_VALUES | {"RW0110"}
 
 
 def uwsgi_is_lost(found):
-    """uWSGI never comes to an end, or crashes."""
-    return found.theirs.lost
+    """uWSGI never comes to an end."""
+    return found.theirs.lost and not found.theirs.crashed
+
+
+def uwsgi_crashes(found):
+    """uWSGI ends by a fault of its own."""
+    return found.theirs.crashed
 
 
 def section_of_an_included_file(found):
@@ -45,6 +51,8 @@ def section_of_an_included_file(found):
 
 
 RULES = [
-    Rule("A missing section stops the start", we_refuse_with("RW0110")),
+    Rule("A missing section stops the start", missing_section),
     Rule("Placeholders without end are refused", uwsgi_is_lost),
+    Rule("A switch behind a block that is not closed is read", uwsgi_crashes),
+    Rule("Sections, addresses and app files work as arguments", section_of_an_included_file),
 ]

@@ -104,3 +104,17 @@ pub(super) fn no_section(ini: &Ini, here: &FileFacts, wanted: &str, by: &Setting
     }
     .hint(format!("rustwsgi --ini {file}:{name}"))
 }
+
+/// A section's line that does not end in `]`. uWSGI cuts its last character all the same.
+pub(super) fn unclosed(name: &str, wanted: &str, at: Origin) -> Error {
+    let shown = name.chars().take(SHOWN_NAME).collect::<String>();
+    let message = format!("a section's line ends with `]`; this one is read as `[{shown}]`");
+    let error = Error::new(Code::BadConfigFile, message).at(at);
+    match name.starts_with(wanted) || wanted.starts_with(name) {
+        true => error.fact("uWSGI cuts the last character of the line").hint(format!("[{wanted}]")),
+        false => error.fact("uWSGI cuts the last character of the line"),
+    }
+}
+
+/// How much of a section's name is shown.
+const SHOWN_NAME: usize = 60;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use super::arithmetic::reckon;
 use super::setting::{Record, Setting, Stage};
-use super::{Findings, Source};
+use super::{Findings, Source, is_option, suggest};
 use crate::error::{Code, Error};
 
 /// How many bytes one value may have.
@@ -62,14 +62,17 @@ impl<'a> Placeholders<'a> {
                     continue;
                 }
                 match self.replaced(symbol, records, index) {
-                    Ok(Some(value)) => {
-                        self.made += value.len();
-                        records[index].setting.value = value;
+                    Ok(value) => {
+                        if let Some(value) = value {
+                            self.made += value.len();
+                            records[index].setting.value = value;
+                        }
+                        self.warn_of_open(symbol, &records[index].setting, findings);
                         if symbol == b'%' {
+                            self.warn_of_unset(&records[index].setting, findings);
                             self.warn_of_rest(records, index, findings);
                         }
                     }
-                    Ok(None) => {}
                     Err(error) => findings.fail(error),
                 }
                 if self.made > MOST_TOTAL {
@@ -151,6 +154,32 @@ impl<'a> Placeholders<'a> {
         Ok(text.split('\0').next().unwrap_or_default().to_owned())
     }
 
+    /// A placeholder that is not over at the end of the value.
+    fn warn_of_open(&self, symbol: u8, setting: &Setting, findings: &mut Findings) {
+        if let Some(open) = unclosed(&setting.value, symbol) {
+            let message = format!("`{open}` is never closed and stays as it is");
+            findings.warn(Error::new(Code::Unresolved, message).at(setting).part(open).hint(format!("{open})")));
+        }
+    }
+
+    /// A name that nobody set. Formats of log lines have names of their own.
+    fn warn_of_unset(&self, setting: &Setting, findings: &mut Findings) {
+        if !is_option(&setting.key) || setting.key.contains("format") {
+            return;
+        }
+        let mut left = Found::new(&setting.value, b'%').map(|(start, end)| &setting.value[start + 2..end - 1]);
+        let Some(unset) = left.find(|name| !self.first.contains_key(*name) && !name.contains(' ')) else {
+            return;
+        };
+        let message = format!("`%({unset})` stays as it is: nothing sets `{unset}`");
+        let error = Error::new(Code::Unresolved, message).at(setting).part(format!("%({unset})"));
+        let near = suggest::nearest(unset, self.first.keys().map(String::as_str).take(MOST_COMPARED));
+        findings.warn(match suggest::sentence(&near) {
+            Some(sentence) => error.hint(sentence),
+            None => error.hint(format!("{unset} = VALUE")),
+        });
+    }
+
     /// A value that still names a key.
     fn warn_of_rest(&mut self, records: &[Record], index: usize, findings: &mut Findings) {
         let setting = &records[index].setting;
@@ -158,6 +187,14 @@ impl<'a> Placeholders<'a> {
         let known = left.filter(|name| self.first.contains_key(*name)).take(1).collect::<Vec<_>>();
         for name in known {
             self.used.insert(name.into());
+            let itself = format!("%({name})");
+            let circle = self.first.get(name).and_then(|first| records.get(*first));
+            if circle.is_some_and(|first| first.setting.value.contains(&itself)) {
+                let message = format!("`{itself}` leads back to itself, and stays in the value of `{}`", setting.key);
+                let error = Error::new(Code::BadValue, message).at(setting).part(itself);
+                findings.warn(error.hint(format!("give `{name}` a value that does not lead to it again")));
+                continue;
+            }
             let message = format!("`%({name})` stays as it is in the value of `{}`", setting.key);
             let error = Error::new(Code::BadValue, message).at(setting);
             findings.warn(
@@ -223,6 +260,19 @@ impl Iterator for Found<'_> {
         None
     }
 }
+
+/// What a value has from the last opening on that no `)` follows; uWSGI leaves it.
+fn unclosed(value: &str, symbol: u8) -> Option<&str> {
+    let at = value.rfind(&format!("{}(", char::from(symbol)))?;
+    let rest = &value[at..];
+    (!rest.contains(')')).then(|| rest.get(..MOST_SHOWN).unwrap_or(rest).trim_end())
+}
+
+/// How many keys are looked at for one that was meant.
+const MOST_COMPARED: usize = 1000;
+
+/// How many bytes of one are shown.
+const MOST_SHOWN: usize = 60;
 
 /// The message about a command that nobody allowed.
 pub fn exec_forbidden(by: &Setting) -> Error {

@@ -277,7 +277,11 @@ impl Config {
                 return;
             }
             let message = format!("`{key}` belongs on the command line and is ignored here");
-            findings.warn(Error::new(Code::OptionMisused, message).at(setting).part(key.as_str()));
+            let error = Error::new(Code::OptionMisused, message).at(setting).part(key.as_str());
+            findings.warn(match suggest::instead(key) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
             return;
         }
         let Some(read) = check::value(option, setting, findings) else { return };
@@ -329,6 +333,9 @@ fn suggest_for(error: Error, setting: &Setting) -> Error {
     let parts = setting.key.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
     if let Some((key, value)) = parts.filter(|(key, _)| OptionDef::find(key).is_some()) {
         return error.hint(format!("{key} = {value}"));
+    }
+    if let Some(hint) = suggest::instead(&setting.key) {
+        return error.hint(hint);
     }
     match suggest::sentence(&suggest::options(&setting.key)) {
         Some(sentence) => error.hint(sentence),

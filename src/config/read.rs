@@ -21,7 +21,7 @@ use super::magic::{FileFacts, Lost, Variables};
 use super::setting::{Origin, Record, Setting, Stage};
 use super::{Findings, Source, is_on, is_option, nearby, suggest};
 use crate::error::{Code, Error};
-use refusals::{no_file_before, no_section, takes, too_much, unclosed, unknown_format};
+use refusals::{is_near, no_file_before, no_section, no_top, takes, too_much, unclosed, unknown_format};
 
 /// The section that is read when none is named.
 const DEFAULT_SECTION: &str = "uwsgi";
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         let placeholders = Placeholders::new(source, self.directory, self.may_exec(), &self.first);
         let used = placeholders.expand(&mut self.records, &mut self.findings);
         self.inherit();
-        if let Some(block) = &self.block {
+        if let Some(block) = self.block.as_ref().filter(|_| !self.full) {
             let message = format!("`{}` has no `end`", block.setting.key);
             let error = Error::new(Code::BadConfigFile, message).at(&block.setting);
             self.findings.warn(error.fact("everything below belongs to it, to the end of the last file"));
@@ -181,7 +181,11 @@ impl<'a> Reader<'a> {
         }
         if !self.within {
             if Directive::find(&setting.key) == Some(Directive::Close) {
-                self.block = None;
+                if self.block.take().is_none() {
+                    let message = format!("`{}` ends nothing: no block is open here", setting.key);
+                    self.findings
+                        .warn(Error::new(Code::OptionMisused, message).at(&setting).part(setting.key.as_str()));
+                }
             } else if let Some(block) = &self.block {
                 let turns = block.turns(self.directory, self);
                 for context in turns {
@@ -219,12 +223,12 @@ impl<'a> Reader<'a> {
         }
         if self.records.len() >= MOST_SETTINGS {
             let message = format!("there are more than {MOST_SETTINGS} settings");
-            return self.give_up(Error::new(Code::BadConfigFile, message).at(&setting));
+            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
         }
         self.held += setting.key.len() + setting.value.len();
         if self.held > MOST_READ {
             let message = format!("the settings come to more than {} MB", MOST_READ >> 20);
-            return self.give_up(Error::new(Code::BadConfigFile, message).at(&setting));
+            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
         }
         let directive = Directive::find(&setting.key);
         self.record(setting.clone(), if directive.is_some() { Stage::Done } else { Stage::Open });
@@ -410,8 +414,9 @@ impl<'a> Reader<'a> {
     fn ini(&mut self, text: &[u8], here: &FileFacts, by: &Setting) -> Result<(), Error> {
         let file: Arc<str> = here.named.as_str().into();
         let at = |line| Origin::File { file: file.clone(), line };
+        let text = self.without_mark(text, &here.named)?;
         let variables = self.variables(here);
-        let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
+        let mut lines = variables.lines(text, MOST_FILE);
         let ini = Ini::parse(&mut lines, MOST_SETTINGS);
         if lines.overlong() || ini.too_many {
             return Err(too_much(here, by));
@@ -424,8 +429,15 @@ impl<'a> Reader<'a> {
             let error = Error::new(Code::BadConfigFile, format!("cannot read a line: {reason}"));
             self.findings.fail(error.at(at(*line)));
         }
+        if let Some((line, name)) = ini.unclosed.iter().find(|(_, name)| name != wanted && is_near(name, wanted))
+            && !ini.names().contains(&wanted)
+        {
+            let error = Error::new(Code::NoSection, format!("`{}` has no section `[{wanted}]`", here.named));
+            return Err(unclosed(error, name, wanted).at(at(*line)));
+        }
         for (line, name) in ini.unclosed.iter().take(MOST_TOLD) {
-            self.findings.warn(unclosed(name, wanted, at(*line)));
+            let error = Error::new(Code::BadConfigFile, "a section's line does not end with `]`");
+            self.findings.warn(unclosed(error, name, wanted).at(at(*line)));
         }
         for (lines, message) in [
             (&ini.not_utf8, "a line is not UTF-8: its odd bytes are replaced"),
@@ -460,8 +472,9 @@ impl<'a> Reader<'a> {
         let file: Arc<str> = here.named.as_str().into();
         let at = |line| Origin::File { file: file.clone(), line };
         let (mut plain, mut numbers, mut odd) = (Vec::new(), Vec::new(), Vec::new());
+        let text = self.without_mark(text, &here.named)?;
         let variables = self.variables(here);
-        let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
+        let mut lines = variables.lines(text, MOST_FILE);
         for line in &mut lines {
             numbers.push(line.number);
             let read_as = String::from_utf8_lossy(&line.text).trim().to_owned();
@@ -486,14 +499,17 @@ impl<'a> Reader<'a> {
         };
         let entries = formats::read(format, &plain, wanted, MOST_SETTINGS).map_err(|broken| {
             let error = Error::new(Code::BadConfigFile, format!("cannot read `{}`: {}", here.named, broken.reason));
-            match broken.line {
+            let error = match broken.line {
                 Some(line) => error.at(at(original(line))),
                 None => error.at(by),
+            };
+            match format {
+                Format::Toml => error.hint("text stands in quotes in TOML: socket = \"127.0.0.1:3031\""),
+                _ => error,
             }
         })?;
         let Some(entries) = entries else {
-            let message = format!("`{}` has no `{wanted}` at its top", here.named);
-            return Err(Error::new(Code::NoSection, message).at(by));
+            return Err(no_top(format, here, wanted, by));
         };
         for Entry { line, key, value } in entries {
             self.add(Setting { key, value, origin: at(original(line)) });
@@ -533,7 +549,7 @@ impl<'a> Reader<'a> {
                 format!("`%{}` is about this file", char::from(byte.to_ascii_lowercase())),
             ),
         };
-        let error = Error::new(Code::BadValue, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
+        let error = Error::new(Code::StrayPercent, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
         self.findings.warn(error.fact(format!("read as: {}", cut(&odd.read_as))).hint(hint));
     }
 

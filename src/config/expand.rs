@@ -15,16 +15,16 @@ use super::{Findings, Source, is_option, suggest};
 use crate::error::{Code, Error};
 
 /// How many bytes one value may have.
-const MOST_VALUE: usize = 16 << 20;
+const MOST_VALUE: usize = 1 << 20;
 
 /// How many bytes all values together may have.
-const MOST_TOTAL: usize = 64 << 20;
+const MOST_TOTAL: usize = 24 << 20;
 
 /// How many placeholders of one value are replaced.
 const MOST_TURNS: usize = 10_000;
 
-/// How many bytes may be moved about for one value, so that long ones with many placeholders end.
-const MOST_MOVED: usize = 1 << 30;
+/// How many bytes may be looked through for all values, so that long ones with many placeholders end.
+const MOST_MOVED: usize = 64 << 20;
 
 /// Replaces the placeholders of one reading.
 #[derive(Debug)]
@@ -38,13 +38,15 @@ pub struct Placeholders<'a> {
     used: HashSet<String>,
     /// How many bytes were made.
     made: usize,
+    /// How many bytes were looked through to make them.
+    moved: usize,
 }
 
 impl<'a> Placeholders<'a> {
     /// Prepares to replace; relative files are relative to `directory`, `first` has the first
     /// setting of each key, and `@(exec://…)` runs only with `allow_exec`.
     pub fn new(source: &'a Source, directory: &'a Path, allow_exec: bool, first: &'a HashMap<String, usize>) -> Self {
-        Self { source, directory, allow_exec, first, used: HashSet::new(), made: 0 }
+        Self { source, directory, allow_exec, first, used: HashSet::new(), made: 0, moved: 0 }
     }
 
     /// Replaces them in all records that are still open. What can't be resolved is left as it
@@ -75,6 +77,9 @@ impl<'a> Placeholders<'a> {
                     }
                     Err(error) => findings.fail(error),
                 }
+                if self.moved > MOST_MOVED {
+                    return self.used;
+                }
                 if self.made > MOST_TOTAL {
                     let message = format!("the values grow over {} MB by their placeholders", MOST_TOTAL >> 20);
                     findings.fail(Error::new(Code::BadConfigFile, message).at(&records[index].setting));
@@ -92,7 +97,7 @@ impl<'a> Placeholders<'a> {
     fn replaced(&mut self, symbol: u8, records: &[Record], index: usize) -> Result<Option<String>, Error> {
         let setting = &records[index].setting;
         let mut text: Option<String> = None;
-        let (mut at, mut turns, mut moved) = (0, 0_usize, 0_usize);
+        let (mut at, mut turns) = (0, 0_usize);
         loop {
             let current = text.as_deref().unwrap_or(&setting.value);
             let Some((start, end)) = (Found { text: current.as_bytes(), symbol, at }).next() else {
@@ -112,8 +117,8 @@ impl<'a> Placeholders<'a> {
                 continue;
             };
             turns += 1;
-            moved += current.len();
-            if turns > MOST_TURNS || moved > MOST_MOVED {
+            self.moved += current.len();
+            if turns > MOST_TURNS || self.moved > MOST_MOVED {
                 let message = format!("the placeholders in the value of `{}` lead to no end", setting.key);
                 return Err(Error::new(Code::BadValue, message).at(setting));
             }

@@ -89,12 +89,12 @@ impl Source {
         found.map(|(_, value)| value.clone())
     }
 
-    /// What stands on stdin, at most 64 MB.
+    /// What stands on stdin, at most 16 MB.
     fn stdin(&self) -> io::Result<Arc<Vec<u8>>> {
         if let Some(text) = self.stdin.get() {
             return Ok(text.clone());
         }
-        let text = expand::bounded(io::stdin().lock(), 64 << 20)?;
+        let text = expand::bounded(io::stdin().lock(), 16 << 20)?;
         Ok(self.stdin.get_or_init(|| Arc::new(text)).clone())
     }
 }
@@ -242,7 +242,7 @@ impl Config {
     /// Fills the fields from the settings. Answers with the settings that are no option.
     fn apply(&mut self, records: Vec<Record>, used: &HashSet<String>, findings: &mut Findings) -> Vec<Setting> {
         let (strict, tolerant) = (is_on(&records, "strict"), is_on(&records, "tolerate-unsupported"));
-        let mut unknown = Vec::new();
+        let (mut unknown, mut told, mut more) = (Vec::new(), 0, 0);
         for Record { setting, .. } in records.iter().filter(|record| record.stage != Stage::Placeholder) {
             if let Some(option) = OptionDef::known(&setting.key) {
                 if option.state.is_built() {
@@ -255,14 +255,21 @@ impl Config {
                     false => findings.fail(error.hint("`tolerate-unsupported = true` starts without what it does")),
                 }
             } else {
-                unknown.push(setting.clone());
+                if unknown.len() < MOST_UNKNOWN {
+                    unknown.push(setting.clone());
+                }
                 match strict {
-                    true => findings.fail(unknown_option(setting)),
                     false if used.contains(&setting.key) => {}
+                    _ if told == MOST_UNKNOWN => more += 1,
                     false if is_variable_for_others(setting) => {}
+                    true => findings.fail(unknown_option(setting)),
                     false => findings.warn(kept_as_placeholder(setting)),
                 }
+                told = (told + 1).min(MOST_UNKNOWN);
             }
+        }
+        if more > 0 {
+            findings.warn(Error::new(Code::UnknownOption, format!("and {more} more unknown options")));
         }
         self.threads = self.threads.max(1);
         self.settings = records.into_iter().map(|record| record.setting).collect();
@@ -298,6 +305,9 @@ impl Config {
     }
 }
 
+/// How many unknown options are told one by one: finding the likely names takes its time.
+const MOST_UNKNOWN: usize = 200;
+
 /// Whether the last of the settings named `name` switches it on.
 fn is_on(records: &[Record], name: &str) -> bool {
     let last = records.iter().rfind(|record| record.setting.key == name);
@@ -317,14 +327,14 @@ fn is_variable_for_others(setting: &Setting) -> bool {
 
 /// The message about an option that nobody knows.
 fn unknown_option(setting: &Setting) -> Error {
-    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.key));
+    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.named()));
     suggest_for(error.at(setting).part(setting.key.as_str()), setting)
         .hint("a placeholder of your own needs `strict = false`")
 }
 
 /// The same where unknown options are placeholders.
 fn kept_as_placeholder(setting: &Setting) -> Error {
-    let message = format!("unknown option `{}`, kept as a placeholder", setting.key);
+    let message = format!("unknown option `{}`, kept as a placeholder", setting.named());
     let error = Error::new(Code::UnknownOption, message).at(setting).part(setting.key.as_str());
     suggest_for(error, setting).hint("`strict = true` makes this an error")
 }

@@ -56,10 +56,13 @@ const EARLY: &[&str] = &[
 const MOST_SETTINGS: usize = 100_000;
 
 /// How many bytes one file may have.
-const MOST_FILE: usize = 64 << 20;
+const MOST_FILE: usize = 16 << 20;
 
 /// How many bytes all files may have that are read, each as often as it is read.
-const MOST_READ: usize = 256 << 20;
+const MOST_READ: usize = 64 << 20;
+
+/// How many bytes all settings may have.
+const MOST_HELD: usize = 24 << 20;
 
 /// How deep files may include each other.
 const MOST_DEPTH: usize = 64;
@@ -226,8 +229,8 @@ impl<'a> Reader<'a> {
             return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
         }
         self.held += setting.key.len() + setting.value.len();
-        if self.held > MOST_READ {
-            let message = format!("the settings come to more than {} MB", MOST_READ >> 20);
+        if self.held > MOST_HELD {
+            let message = format!("the settings come to more than {} MB", MOST_HELD >> 20);
             return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
         }
         let directive = Directive::find(&setting.key);

@@ -50,9 +50,18 @@ def section_of_an_included_file(found):
     return bool(re.search(r"unable to load configuration from .*\.ini:", found.theirs.output)) and not found.ours.refused
 
 
+def section_with_the_name(found):
+    """The only difference is the section behind a file's name, where a block asks for `ini`."""
+    if found.theirs.refused or found.ours.refused or not re.search(r"if-?opt\s*=\s*ini", found.case.text()):
+        return False
+    plain = [re.sub(r"\.ini:(other|web|uwsgi|two words|a\.b)", ".ini", line) for line in found.ours.shown()]
+    return plain == found.theirs.shown()
+
+
 RULES = [
     Rule("A missing section stops the start", missing_section),
     Rule("Placeholders without end are refused", uwsgi_is_lost),
     Rule("A switch behind a block that is not closed is read", uwsgi_crashes),
+    Rule("`if-opt = ini` has the section with the name", section_with_the_name),
     Rule("Sections, addresses and app files work as arguments", section_of_an_included_file),
 ]

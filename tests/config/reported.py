@@ -25,6 +25,8 @@ class Report:
     output: str
     # It ended by a signal: a loop without end, no more memory.
     lost: bool = False
+    # It would not start with it, shown or not.
+    wrong: bool = False
 
     @property
     def refused(self):
@@ -97,6 +99,6 @@ def ours(rustwsgi, case, directory):
     output = outcome.stderr.decode("utf-8", "surrogateescape")
     # What is refused for a value is shown all the same.
     if outcome.returncode != 0 and not outcome.stdout:
-        return Report(None, output, outcome.returncode < 0)
+        return Report(None, output, outcome.returncode < 0, wrong=True)
     settings = [(setting["key"], setting["value"]) for setting in json.loads(outcome.stdout)]
-    return Report(settings[3:], output)
+    return Report(settings[3:], output, wrong=outcome.returncode != 0)

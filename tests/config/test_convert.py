@@ -39,7 +39,6 @@ def effective(report):
     return [(key, value) for key, value in report.settings if not reported.steers(key)]
 
 
-@pytest.mark.agreement
 def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
     compared = 0
     number = 500_000
@@ -69,7 +68,6 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         shutil.rmtree(target)
 
 
-@pytest.mark.agreement
 @pytest.mark.parametrize("program", ["uwsgi", "rustwsgi"])
 def test_a_converted_gunicorn_file_is_read_by_both(request, rustwsgi, directory, program):
     (directory / "gunicorn.conf.py").write_text(GUNICORN)

@@ -15,8 +15,6 @@ import pytest
 
 from support.server import ROOT
 
-pytestmark = pytest.mark.agreement
-
 GOLDEN = ROOT / "tests/golden"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 USUAL = "--check uwsgi.ini"

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::arithmetic::reckon;
+use super::fetch::Fetch;
 use super::setting::{Record, Setting, Stage};
 use super::{Findings, Source, is_option, suggest};
 use crate::error::{Code, Error};
@@ -141,19 +142,8 @@ impl<'a> Placeholders<'a> {
     }
 
     fn contents(&self, name: &str, by: &Setting) -> Result<String, Error> {
-        let bytes = match name.split_once("://") {
-            Some(("exec", command)) if self.allow_exec => output_of(command, self.directory, MOST_VALUE),
-            Some(("exec", _)) => return Err(exec_forbidden(by)),
-            Some((scheme, _)) => {
-                let message = format!("`@( )` takes a file, not `{scheme}://`");
-                return Err(Error::new(Code::OptionNotBuilt, message).at(by));
-            }
-            None => read_at_most(&self.directory.join(name), MOST_VALUE),
-        };
-        let bytes = bytes.map_err(|cause| {
-            let message = format!("cannot read `{name}`: {}", reason(&cause));
-            Error::new(Code::ConfigUnreadable, message).at(by)
-        })?;
+        let fetch = Fetch { directory: self.directory, allow_exec: self.allow_exec, most: MOST_VALUE };
+        let bytes = fetch.text(name, by)?;
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(text.split('\0').next().unwrap_or_default().to_owned())

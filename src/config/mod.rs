@@ -1,8 +1,8 @@
 //! The configuration: the option table, the readers that feed it, and what is wrong with them.
 //!
 //! `cli` makes a [`Source`] of the command line; the master turns it into a [`Config`] at the start
-//! and again at every reload. Reads files and the environment it was given; never touches a
-//! socket, the working directory or any other state of the process.
+//! and again at every reload. Reads files and the environment it was given; never touches the
+//! working directory or any other state of the process.
 #![forbid(unsafe_code)]
 
 mod arithmetic;
@@ -10,6 +10,7 @@ mod check;
 pub mod convert;
 mod declare;
 mod expand;
+mod fetch;
 mod formats;
 mod glob;
 mod ini;
@@ -353,5 +354,7 @@ fn suggest_for(error: Error, setting: &Setting) -> Error {
     }
 }
 
+#[cfg(test)]
+mod drawn;
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@ mod refusals;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Error as IoError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::expand::{Placeholders, bounded, exec_forbidden, output_of, read_at_most, reason};
+use super::expand::{Placeholders, read_at_most, reason};
+use super::fetch::Fetch;
 use super::formats;
 use super::ini::{Entry, Ini, Odd};
 use super::logic::{Block, Directive, Format, Surroundings, Test};
@@ -382,21 +382,15 @@ impl<'a> Reader<'a> {
     /// What stands in a file, or whatever else the name leads to.
     fn text(&self, here: &FileFacts, by: &Setting) -> Result<Arc<Vec<u8>>, Error> {
         let named = here.named.as_str();
-        let unreadable = |cause: IoError| self.unreadable(named, &cause, by);
-        match named.split_once("://") {
-            None if named == "-" => self.source.stdin().map_err(unreadable),
-            None => read_at_most(&here.path, MOST_FILE).map(Arc::new).map_err(unreadable),
-            Some(("exec", _)) if !self.may_exec() => Err(exec_forbidden(by)),
-            Some(("exec", command)) => output_of(command, self.directory, MOST_FILE).map(Arc::new).map_err(unreadable),
-            Some(("fd", number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let path = format!("/proc/self/fd/{number}");
-                fs::File::open(path).and_then(|file| bounded(file, MOST_FILE)).map(Arc::new).map_err(unreadable)
+        let read = match named {
+            "-" => self.source.stdin(),
+            _ if !named.contains("://") => read_at_most(&here.path, MOST_FILE).map(Arc::new),
+            _ => {
+                let fetch = Fetch { directory: self.directory, allow_exec: self.may_exec(), most: MOST_FILE };
+                fetch.read(named, by)?.map(Arc::new)
             }
-            Some((scheme, _)) => {
-                let message = format!("reading a configuration from `{scheme}://` is not built yet");
-                Err(Error::new(Code::OptionNotBuilt, message).at(by))
-            }
-        }
+        };
+        read.map_err(|cause| self.unreadable(named, &cause, by))
     }
 
     fn may_exec(&self) -> bool {

@@ -47,7 +47,7 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         number += 1
         assert number < 500_000 + 10 * FLATTENED, "too many cases could not be read"
         case = Generator(number).case()
-        # Values of several lines can't be written in an ini; the environment and the command line are not in it.
+        # Values of several lines, or with blanks at their ends, can't be written in an ini; the environment and the command line are not in it.
         if any(key.startswith("UWSGI_") for key in case.environment) or "command line" in case.features:
             continue
         target = directory / str(number)
@@ -58,7 +58,7 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         asked = case.arguments[-1].removeprefix("--ini=")
         before = reported.theirs(uwsgi.path, case, target)
         converted = rustwsgi.run("convert", asked, cwd=target, **case.environment)
-        if before.refused or converted.code != 0 or any("\n" in value for _, value in before.settings):
+        if before.refused or converted.code != 0 or any("\n" in value or value != value.strip() for _, value in before.settings):
             continue
         (target / "flat.ini").write_text(converted.stdout)
         after = reported.theirs(uwsgi.path, Case({}, case.environment, ["--ini", "flat.ini"]), target)

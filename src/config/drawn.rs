@@ -10,7 +10,7 @@ use super::show::{Effective, json, lines};
 use super::{Origin, Source};
 
 /// How many files are drawn for each format.
-const FILES: usize = 400;
+const FILES: usize = 120;
 
 /// What the lines are made of: the grammar's marks, and what breaks it.
 const PARTS: &[&str] = &[
@@ -54,7 +54,7 @@ const PARTS: &[&str] = &[
     "-1",
     "for = x y",
     "for-times = 3",
-    "for-times = 99999999999",
+    "for-times = 200",
     "for-readline = in.ini",
     "for-glob = *",
     "%(_)",
@@ -124,7 +124,7 @@ fn read(ending: &str, opening: &str) {
     fs::create_dir_all(&directory).unwrap();
     let name = format!("in.{ending}");
     for seed in 1..=FILES {
-        let text = Draw(seed as u64 * 0x9e37_79b9_7f4a_7c15).text(opening);
+        let text = Draw((seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).text(opening);
         fs::write(directory.join(&name), &text).unwrap();
         let source = Source {
             files: vec![name.clone()],

@@ -419,7 +419,7 @@ mod tests {
             errors,
             [
                 "cannot read `/nowhere`: no such file",
-                "cannot read `/dev/zero`: more than 16 MB",
+                "cannot read `/dev/zero`: more than 1 MB",
                 "cannot read `/`: it is a directory"
             ]
         );
@@ -430,7 +430,7 @@ mod tests {
         let pairs = [("a", "@(exec://printf 'x y')"), ("b", "@(exec://yes)")];
         let (values, findings, _) = placeholders(&pairs, true);
         assert_eq!(values[0], "x y");
-        assert_eq!(findings.errors[0].message, "cannot read `exec://yes`: more than 16 MB");
+        assert_eq!(findings.errors[0].message, "cannot read `exec://yes`: more than 1 MB");
         let (_, findings, _) = placeholders(&pairs[..1], false);
         assert_eq!(findings.errors[0].hints, ["allow-exec = true"]);
     }

@@ -231,9 +231,9 @@ fn a_missing_ini_names_those_that_are_there() {
          hint: allow-exec = true"
     );
     assert_eq!(
-        load("http://localhost/x.ini"),
-        "error[RW0104]: reading a configuration from `http://` is not built yet\n  \
-         --> argv: --ini http://localhost/x.ini"
+        load("https://localhost/x.ini"),
+        "error[RW0111]: `https://localhost/x.ini` needs TLS, and only `http://` is read\n  \
+         --> argv: --ini https://localhost/x.ini\nhint: fetch it before the start, and name the file"
     );
 }
 

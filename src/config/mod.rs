@@ -355,6 +355,4 @@ fn suggest_for(error: Error, setting: &Setting) -> Error {
 }
 
 #[cfg(test)]
-mod drawn;
-#[cfg(test)]
 mod tests;

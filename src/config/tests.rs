@@ -4,6 +4,8 @@ use std::fs;
 
 use super::*;
 
+mod drawn;
+
 /// A directory of its own for each test, gone with it.
 struct Scratch(PathBuf);
 

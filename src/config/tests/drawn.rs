@@ -6,8 +6,8 @@
 use std::fs;
 use std::time::SystemTime;
 
-use super::show::{Effective, json, lines};
-use super::{Origin, Source};
+use crate::config::show::{Effective, json, lines};
+use crate::config::{Origin, Source};
 
 /// How many files are drawn for each format.
 const FILES: usize = 120;

@@ -16,6 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::render::{Detail, Shell};
+use crate::config::show::{self, Effective};
 use crate::config::{Config, Origin, Setting, Source, UWSGI_VERSION, render};
 use crate::error::{Code, Error};
 
@@ -36,6 +37,8 @@ pub enum Action {
         source: Source,
         /// In uWSGI's form, on stderr, directives included: called by its name.
         as_uwsgi: bool,
+        /// Whether to answer in JSON.
+        json: bool,
     },
     /// To print the first value of each name that is set.
     Get {
@@ -93,7 +96,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Serve(source) => instance::serve(source),
         Action::Stop(target) => instance::stop(&target),
         Action::Reload(target) => instance::reload(&target),
-        Action::ShowConfig { source, as_uwsgi } => Ok(show_config(&source, as_uwsgi)),
+        Action::ShowConfig { source, as_uwsgi, json } => Ok(show_config(&source, as_uwsgi, json)),
         Action::Get { source, wanted } => first_values(&source, &wanted),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
@@ -107,7 +110,7 @@ fn perform(action: Action) -> Result<i32, Error> {
     }
 }
 
-fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
+fn show_config(source: &Source, as_uwsgi: bool, json: bool) -> i32 {
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(cause) => {
@@ -115,7 +118,7 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             return 1;
         }
     };
-    if as_uwsgi {
+    if as_uwsgi && !json {
         return match Config::exported(source, &directory) {
             Ok(settings) => show_as_uwsgi(&settings),
             Err(errors) => {
@@ -124,16 +127,16 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             }
         };
     }
-    match Config::load(source, &directory) {
-        Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning| complain(warning));
-            say(&config.show())
-        }
-        Err(errors) => {
-            errors.iter().for_each(|error| complain(error));
-            1
-        }
+    let Effective { settings, errors, warnings } = Effective::read(source, &directory);
+    warnings.iter().for_each(|warning| complain(warning));
+    errors.iter().for_each(|error| complain(error));
+    if let Some(settings) = settings {
+        match show::json(&settings) {
+            Ok(text) if json => say(&format!("{text}\n")),
+            _ => say(&show::lines(&settings)),
+        };
     }
+    i32::from(!errors.is_empty())
 }
 
 /// uWSGI: `--get` prints the first value under each name, and nothing for a name that is not set.

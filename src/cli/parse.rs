@@ -92,7 +92,7 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
         return Ok(Action::Get { source, wanted });
     }
     Ok(match show {
-        true => Action::ShowConfig { source, as_uwsgi },
+        true => Action::ShowConfig { source, as_uwsgi, json },
         false => Action::Serve(source),
     })
 }
@@ -107,9 +107,10 @@ fn with_equals(word: OsString) -> OsString {
 }
 
 /// What clap can't tell by itself: `-h` and `--help all` are lengths of the help, and `--json`
-/// beside `--check` without a file is the form of the answer (uWSGI: `--json FILE` reads one).
+/// beside `--check` or `--show-config`, without a file, is the form of the answer (uWSGI: `--json
+/// FILE` reads one).
 fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
-    let checks = words.iter().any(|word| word == "--check");
+    let answers = words.iter().any(|word| word == "--check" || word == "--show-config");
     let mut spelled = Vec::with_capacity(words.len());
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
@@ -117,7 +118,7 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
         match word.to_str() {
             Some("-h") => spelled.push("--help=everyday".into()),
             Some("--help") if words.next_if(|next| next == "all").is_some() => spelled.push("--help=all".into()),
-            Some("--json") if checks && alone => spelled.push("--json-output".into()),
+            Some("--json") if answers && alone => spelled.push("--json-output".into()),
             _ => spelled.push(word),
         }
     }
@@ -441,7 +442,9 @@ mod tests {
             matches!(action("convert gunicorn -w 4"), Ok(Action::Convert(words)) if words == ["gunicorn", "-w", "4"])
         );
         assert!(matches!(action("--explain RW0101"), Ok(Action::Explain(what)) if what == "RW0101"));
-        let Ok(Action::ShowConfig { source, as_uwsgi: false }) = action("--show-config a.ini") else {
+        assert!(matches!(action("--show-config --json --ini a.ini"), Ok(Action::ShowConfig { json: true, .. })));
+        assert!(matches!(action("--show-config --json a.js"), Ok(Action::ShowConfig { json: false, .. })));
+        let Ok(Action::ShowConfig { source, as_uwsgi: false, json: false }) = action("--show-config a.ini") else {
             panic!("not shown");
         };
         assert!(source.arguments.is_empty());

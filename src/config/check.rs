@@ -13,6 +13,7 @@ use super::{Config, Findings, nearby, suggest};
 use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
+mod addresses;
 mod paths;
 mod traps;
 pub(super) mod twice;
@@ -107,6 +108,8 @@ impl Config {
                         .part(address.as_str())
                         .hint(format!("{} = /run/app.sock", socket.setting.key)),
                 );
+            } else if let Some(error) = addresses::refusal(&socket) {
+                findings.fail(error);
             }
             // Port 0 is another port each time.
             let twin = self
@@ -265,7 +268,7 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, overruled: bool, find
     }
     if let Some(remark) = reading.remark {
         let error = about(&remark, format!("the value of `{key}`: {}", remark.text));
-        findings.warn(match remark.hint {
+        findings.warn(match remark.hint.or_else(|| suggest::in_bytes(option.name(), &setting.value)) {
             Some(hint) => error.hint(hint),
             None => error,
         });
@@ -298,13 +301,16 @@ fn paste(error: Error, option: &OptionDef, setting: &Setting) -> Error {
     if let Some(variable) = setting.unresolved() {
         return error.fact(format!("`{variable}` is not in the environment"));
     }
+    if let Some(meant) = value.strip_prefix('=') {
+        return error.hint(format!("{name} = {}", meant.trim()));
+    }
     match option.kind {
         Kind::SocketMode if value.len() == 4 && value.starts_with('0') => {
             error.hint(format!("{name} = {}", &value[1..]))
         }
         Kind::SocketMode => error.hint(format!("{name} = 660")),
         Kind::Umask => error.hint(format!("{name} = 022")),
-        Kind::Pairs => error.hint(format!("{name} = {value}=1")),
+        Kind::Pairs => error.hint(format!("{name} = {value}=value")),
         Kind::Integer { min, max, .. } => match Config::default().shown(option) {
             Some(default) => error.hint(format!("`{name} = {default}` is the default")),
             None => error.hint(format!("{min} to {max}")),

@@ -1,8 +1,8 @@
 //! The configuration: the option table, the readers that feed it, and what is wrong with them.
 //!
 //! `cli` makes a [`Source`] of the command line; the master turns it into a [`Config`] at the start
-//! and again at every reload. Reads files and the environment it was given; never touches a
-//! socket, the working directory or any other state of the process.
+//! and again at every reload. Reads files and the environment it was given; never touches the
+//! working directory or any other state of the process.
 #![forbid(unsafe_code)]
 
 mod arithmetic;
@@ -10,6 +10,7 @@ mod check;
 pub mod convert;
 mod declare;
 mod expand;
+mod fetch;
 mod formats;
 mod glob;
 mod ini;
@@ -22,6 +23,7 @@ mod options;
 mod read;
 pub mod render;
 mod setting;
+pub mod show;
 pub mod suggest;
 mod value;
 
@@ -92,12 +94,12 @@ impl Source {
         found.map(|(_, value)| value.clone())
     }
 
-    /// What stands on stdin, at most 64 MB.
+    /// What stands on stdin, at most 16 MB.
     fn stdin(&self) -> io::Result<Arc<Vec<u8>>> {
         if let Some(text) = self.stdin.get() {
             return Ok(text.clone());
         }
-        let text = expand::bounded(io::stdin().lock(), 64 << 20)?;
+        let text = expand::bounded(io::stdin().lock(), 16 << 20)?;
         Ok(self.stdin.get_or_init(|| Arc::new(text)).clone())
     }
 }
@@ -164,7 +166,7 @@ impl Config {
     /// where they stand, then the files named without an option. The last value of an option
     /// wins, lists add up.
     pub fn load(source: &Source, directory: &Path) -> Result<(Self, Vec<Warning>), Vec<Error>> {
-        let (config, findings) = Self::examined(source, directory);
+        let (config, findings, _) = Self::examined(source, directory);
         match findings.errors.is_empty() {
             true => Ok((config, findings.warnings)),
             false => Err(findings.errors),
@@ -174,12 +176,13 @@ impl Config {
     /// Reads the same for `--check`: answers with everything that is wrong or odd, also what a start
     /// would find out later, such as files that are not there.
     pub fn examine(source: &Source, directory: &Path) -> (Self, Vec<Error>, Vec<Warning>) {
-        let (config, mut findings) = Self::examined(source, directory);
+        let (config, mut findings, _) = Self::examined(source, directory);
         config.check_paths(directory, &mut findings);
         (config, findings.errors, findings.warnings)
     }
 
-    fn examined(source: &Source, directory: &Path) -> (Self, Findings) {
+    /// The configuration, what is wrong with it, and whether all of it could be read.
+    fn examined(source: &Source, directory: &Path) -> (Self, Findings, bool) {
         let mut reader = Reader::new(source, directory);
         let used = reader.read();
         let Reader { records, declared, files, mut findings, .. } = reader;
@@ -193,7 +196,7 @@ impl Config {
         if !unread {
             config.check(directory, &unknown, &mut findings);
         }
-        (config, findings)
+        (config, findings, !unread)
     }
 
     /// Everything that `source` sets, directives and placeholders included, in uWSGI's order and
@@ -239,7 +242,7 @@ impl Config {
     /// Fills the fields from the settings. Answers with the settings that are no option.
     fn apply(&mut self, records: Vec<Record>, used: &HashSet<String>, findings: &mut Findings) -> Vec<Setting> {
         let (strict, tolerant) = (is_on(&records, "strict"), is_on(&records, "tolerate-unsupported"));
-        let mut unknown = Vec::new();
+        let (mut unknown, mut told, mut more) = (Vec::new(), 0, 0);
         let open = || records.iter().enumerate().filter(|(_, record)| record.stage != Stage::Placeholder);
         let last: HashMap<&str, usize> =
             open().filter_map(|(index, record)| Some((OptionDef::find(&record.setting.key)?.name(), index))).collect();
@@ -256,14 +259,21 @@ impl Config {
                     false => findings.fail(error.hint("`tolerate-unsupported = true` starts without what it does")),
                 }
             } else {
-                unknown.push(setting.clone());
+                if unknown.len() < MOST_UNKNOWN {
+                    unknown.push(setting.clone());
+                }
                 match strict {
-                    true => findings.fail(unknown_option(setting)),
                     false if used.contains(&setting.key) => {}
+                    _ if told == MOST_UNKNOWN => more += 1,
                     false if is_variable_for_others(setting) => {}
+                    true => findings.fail(unknown_option(setting)),
                     false => findings.warn(kept_as_placeholder(setting)),
                 }
+                told = (told + 1).min(MOST_UNKNOWN);
             }
+        }
+        if more > 0 {
+            findings.warn(Error::new(Code::UnknownOption, format!("and {more} more unknown options")));
         }
         self.threads = self.threads.max(1);
         self.settings = records.into_iter().map(|record| record.setting).collect();
@@ -278,7 +288,11 @@ impl Config {
                 return;
             }
             let message = format!("`{key}` belongs on the command line and is ignored here");
-            findings.warn(Error::new(Code::OptionMisused, message).at(setting).part(key.as_str()));
+            let error = Error::new(Code::OptionMisused, message).at(setting).part(key.as_str());
+            findings.warn(match suggest::instead(key) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
             return;
         }
         let Some(read) = check::value(option, setting, overruled, findings) else { return };
@@ -294,6 +308,9 @@ impl Config {
         self.decided.insert(option.name(), setting.clone());
     }
 }
+
+/// How many unknown options are told one by one: finding the likely names takes its time.
+const MOST_UNKNOWN: usize = 200;
 
 /// Whether the last of the settings named `name` switches it on.
 fn is_on(records: &[Record], name: &str) -> bool {
@@ -314,14 +331,14 @@ fn is_variable_for_others(setting: &Setting) -> bool {
 
 /// The message about an option that nobody knows.
 fn unknown_option(setting: &Setting) -> Error {
-    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.key));
+    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.named()));
     suggest_for(error.at(setting).part(setting.key.as_str()), setting)
         .hint("a placeholder of your own needs `strict = false`")
 }
 
 /// The same where unknown options are placeholders.
 fn kept_as_placeholder(setting: &Setting) -> Error {
-    let message = format!("unknown option `{}`, kept as a placeholder", setting.key);
+    let message = format!("unknown option `{}`, kept as a placeholder", setting.named());
     let error = Error::new(Code::UnknownOption, message).at(setting).part(setting.key.as_str());
     suggest_for(error, setting).hint("`strict = true` makes this an error")
 }
@@ -330,6 +347,9 @@ fn suggest_for(error: Error, setting: &Setting) -> Error {
     let parts = setting.key.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
     if let Some((key, value)) = parts.filter(|(key, _)| OptionDef::find(key).is_some()) {
         return error.hint(format!("{key} = {value}"));
+    }
+    if let Some(hint) = suggest::instead(&setting.key) {
+        return error.hint(hint);
     }
     match suggest::sentence(&suggest::options(&setting.key)) {
         Some(sentence) => error.hint(sentence),

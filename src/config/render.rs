@@ -1,4 +1,4 @@
-//! The tables as text: `--help`, `--explain`, `--show-config`, `docs/options.md`, `docs/errors.md`.
+//! The tables as text: `--help`, `--explain`, `docs/options.md`, `docs/errors.md`.
 //!
 //! Called by `cli`, and by the test that keeps `docs/options.md` what it should be. Decides how
 //! things look; what they are stands in the table.
@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 
 use super::option::{Group, OptionDef, Rank, State};
-use super::setting::Origin;
 use super::{Config, suggest};
 use crate::error::{Code, Error};
 
@@ -268,25 +267,6 @@ fn reference_row(option: &OptionDef) -> String {
     let cells = [names, option.takes(), default, doc.join("<br>"), option.rank.as_str().into(), state];
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
-}
-
-impl Config {
-    /// The text of `--show-config`: everything that was set, in order, as an ini file, with a
-    /// comment where each part comes from.
-    pub fn show(&self) -> String {
-        let mut text = String::from("[uwsgi]\n");
-        for setting in &self.settings {
-            let _ = writeln!(text, "; {}", setting.origin);
-            // What a reader of this file would take for a variable is doubled.
-            let (key, value) = (&setting.key, setting.value.replace('%', "%%").replace("%%(", "%("));
-            let value = match (value.as_str(), &setting.origin) {
-                ("", Origin::CommandLine) => "true",
-                _ => &value,
-            };
-            let _ = writeln!(text, "{}", format!("{key} = {value}").trim_end());
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,6 @@ def effective(report):
     return [(key, value) for key, value in report.settings if not reported.steers(key)]
 
 
-@pytest.mark.agreement
 def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
     compared = 0
     number = 500_000
@@ -48,7 +47,7 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         number += 1
         assert number < 500_000 + 10 * FLATTENED, "too many cases could not be read"
         case = Generator(number).case()
-        # Values of several lines can't be written in an ini; the environment and the command line are not in it.
+        # Values of several lines, or with blanks at their ends, can't be written in an ini; the environment and the command line are not in it.
         if any(key.startswith("UWSGI_") for key in case.environment) or "command line" in case.features:
             continue
         target = directory / str(number)
@@ -59,7 +58,7 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         asked = case.arguments[-1].removeprefix("--ini=")
         before = reported.theirs(uwsgi.path, case, target)
         converted = rustwsgi.run("convert", asked, cwd=target, **case.environment)
-        if before.refused or converted.code != 0 or any("\n" in value for _, value in before.settings):
+        if before.refused or converted.code != 0 or any("\n" in value or value != value.strip() for _, value in before.settings):
             continue
         (target / "flat.ini").write_text(converted.stdout)
         after = reported.theirs(uwsgi.path, Case({}, case.environment, ["--ini", "flat.ini"]), target)
@@ -69,7 +68,6 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         shutil.rmtree(target)
 
 
-@pytest.mark.agreement
 @pytest.mark.parametrize("program", ["uwsgi", "rustwsgi"])
 def test_a_converted_gunicorn_file_is_read_by_both(request, rustwsgi, directory, program):
     (directory / "gunicorn.conf.py").write_text(GUNICORN)

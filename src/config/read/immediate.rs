@@ -138,7 +138,7 @@ impl Reader<'_> {
             whole.extend_from_slice(text);
         };
         let read = |by: &Setting| {
-            let unreadable = |cause: IoError| self.unreadable(&by.value, &cause, by);
+            let unreadable = |cause: std::io::Error| self.unreadable(&by.value, &cause, by);
             read_at_most(&self.directory.join(&by.value), MOST_FILE).map_err(unreadable)
         };
         for by in before {

@@ -14,6 +14,7 @@ use nix::unistd::getpid;
 use super::daemon::Boot;
 use super::events::Events;
 use super::harakiri::Harakiri;
+use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
 use super::{Master, Phase, control};
@@ -50,10 +51,13 @@ struct Prepared {
 pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     log::install();
     let began = clock::monotonic();
+    let mut notify = Notify::take();
+    notify.starting();
     let prepared = match prepare(&source, &directory, &program) {
         Ok(prepared) => prepared,
         Err(errors) => {
             let exit = errors.first().map_or(1, |error| error.exit);
+            errors.iter().take(1).for_each(|error| notify.failed(error));
             for error in errors {
                 eprintln!("{error}");
             }
@@ -63,15 +67,20 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     let boot = match settle(&prepared.config, &directory) {
         Ok(boot) => boot,
         Err(error) => {
+            notify.failed(&error);
             eprintln!("{error}");
             return i32::from(error.exit);
         }
     };
     match Master::raise(source, directory, program, prepared, boot, began) {
-        Ok(mut master) => master.run(),
+        Ok(mut master) => {
+            master.notify = notify;
+            master.run()
+        }
         Err(failed) => {
             let (error, mut boot) = *failed;
             tracing::error!("{error}");
+            notify.failed(&error);
             boot.failed(&error);
             i32::from(error.exit)
         }
@@ -174,6 +183,7 @@ impl Master {
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            notify: Notify::default(),
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
@@ -240,6 +250,7 @@ impl Master {
         );
         tracing::info!("ready in {millis} ms: {stop}");
         self.boot.up();
+        self.notify.ready(&self.status());
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }

@@ -30,6 +30,7 @@ mod daemon;
 mod events;
 mod generation;
 mod harakiri;
+pub mod notify;
 mod pidfile;
 mod reload;
 mod shutdown;
@@ -45,6 +46,7 @@ use daemon::Boot;
 use events::{Event, Events};
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
+use notify::Notify;
 use pidfile::Pidfile;
 use reload::{Handover, Reload};
 use sockets::Plan;
@@ -82,6 +84,7 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    notify: Notify,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -163,13 +166,14 @@ impl Master {
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
         let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
-        Duration::from_millis(if busy {
+        let patience = Duration::from_millis(if busy {
             50
         } else if watched {
             250
         } else {
             1000
-        })
+        });
+        self.notify.patience().map_or(patience, |bound| patience.min(Duration::from_nanos(bound)))
     }
 
     // ---- generations
@@ -226,6 +230,7 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
+        self.notify.beat(now, matches!(self.phase, Phase::Starting | Phase::Stopping));
         self.harakiri.check(&self.children, &self.generations);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)

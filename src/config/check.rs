@@ -102,7 +102,7 @@ impl Config {
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
-        if self.sockets.is_empty() {
+        if self.sockets.is_empty() && !self.emperor.activated {
             let error = Error::new(Code::NothingToServe, "no socket to serve on").maybe_at(self.first_file());
             let error = misspelt(error, &["socket", "http-socket"], unknown);
             findings.fail(

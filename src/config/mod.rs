@@ -184,6 +184,7 @@ impl Config {
         let records = records.into_iter().filter(|record| record.stage != Stage::Done);
         let records = records.flat_map(|record| declare::unfold(record, &declared)).collect();
         let unknown = config.apply(records, &used, &mut findings);
+        config.emperor.activated = ["LISTEN_FDS", "UWSGI_EMPEROR_FD"].iter().any(|it| source.variable(it).is_some());
         // A file that could not be read makes everything that follows from it noise.
         if !unread {
             config.check(directory, &unknown, &mut findings);

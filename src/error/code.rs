@@ -184,6 +184,10 @@ codes! {
     PathTooLong = "RW0307", Config, "the path of a UNIX socket is too long",
         "The kernel takes 107 bytes. uWSGI cuts the path silently, and the front end looks in vain. Use a shorter one, \
          such as `/run/blog.sock`.";
+    BadDescriptor = "RW0308", Config, "a descriptor that is no listening socket",
+        "Sockets can be handed over at the start, by systemd (`LISTEN_FDS`) or as `fd://N`: listening stream sockets, from \
+         descriptor 3 on. A `.socket` unit has `ListenStream=` and no `Accept=yes`. A descriptor that is named first in a \
+         reload is too late: that takes a restart.";
     DirectoryMissing = "RW0310", Config, "a directory that is not there",
         "A relative path starts where rustwsgi was started, or in `chdir` once that is reached. Correct the path, or make \
          the directory.";

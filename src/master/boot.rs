@@ -17,10 +17,11 @@ use super::harakiri::Harakiri;
 use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
-use super::{Master, Phase, control};
+use super::{Master, Phase, activation, control};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log;
+use crate::net::listener::Listener;
 use crate::python::{self, Venv};
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
@@ -43,6 +44,8 @@ const WATCHED: [Signal; 8] = [
 struct Prepared {
     config: Config,
     venv: Venv,
+    /// The sockets this process was started with.
+    given: Vec<Listener>,
     plan: Plan,
 }
 
@@ -102,11 +105,12 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
-        let plan = Plan::make(&config, directory, &[])?;
-        Ok((venv, plan))
+        let given = activation::take(&config)?;
+        let plan = Plan::make(&config, directory, &given)?;
+        Ok((venv, given, plan))
     };
-    let (venv, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, venv, plan })
+    let (venv, given, plan) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, venv, given, plan })
 }
 
 /// Goes to where the instance will live: the background, the log file.
@@ -141,7 +145,7 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, venv, plan } = prepared;
+        let Prepared { config, venv, given, plan } = prepared;
         let made = || -> Result<_> {
             title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
@@ -177,7 +181,7 @@ impl Master {
             generations: Vec::new(),
             active: 1,
             latest: 0,
-            listeners: Vec::new(),
+            listeners: given,
             plan: Some(plan),
             coming_listeners: Vec::new(),
             children: super::Children::default(),

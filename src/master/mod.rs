@@ -22,6 +22,7 @@ use crate::sys::channel::Channel;
 use crate::sys::clock;
 use crate::sys::signal::Watch;
 
+mod activation;
 mod boot;
 mod children;
 mod command;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
 
+use super::activation;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
@@ -38,13 +39,26 @@ impl Plan {
         for setting in &config.sockets {
             let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
             let protocol = setting.protocol;
-            let kept = open.iter().position(|listener| listener.address == address);
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
                     Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
                 }
             });
+        }
+        let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
+        for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
+            if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
+                sockets.push(Planned::Kept(at, plain));
+                if !config.sockets.is_empty() {
+                    activation::say_unnamed(listener, plain);
+                }
+            }
+        }
+        if sockets.is_empty() {
+            return Err(Error::new(Code::NothingToServe, "no socket to serve on")
+                .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
         }
         Ok(Self { sockets, access: access(config)?, backlog: config.listen })
     }

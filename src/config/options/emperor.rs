@@ -6,5 +6,8 @@ use super::*;
 
 options! {
     /// Instances under one: the emperor and its vassals, systemd.
-    pub struct Emperor {}
+    pub struct Emperor {
+        /// Whether sockets may come with the start: none needs to be named.
+        pub activated: bool = false,
+    }
 }

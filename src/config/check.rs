@@ -42,12 +42,25 @@ impl Config {
             findings.fail(nothing_said(directory));
             return;
         }
-        self.check_protocol(findings);
-        self.check_sockets(unknown, findings);
-        self.check_application(directory, unknown, findings);
+        if self.emperor.sources.is_empty() {
+            self.check_protocol(findings);
+            self.check_sockets(unknown, findings);
+            self.check_application(directory, unknown, findings);
+        } else {
+            self.check_emperor(findings);
+        }
         self.check_directories(directory, findings);
         self.check_traps(findings);
         self.check_plugins(findings);
+    }
+
+    /// uWSGI's emperor may serve a site besides.
+    fn check_emperor(&self, findings: &mut Findings) {
+        let own = self.sockets.first().map(|socket| &socket.setting);
+        if let Some(setting) = own.or(self.origin("module")).or(self.origin("wsgi-file")) {
+            let message = format!("an emperor serves nothing itself: `{}` belongs into a vassal's file", setting.key);
+            findings.fail(Error::new(Code::Contradiction, message).at(setting).part(setting.key.as_str()));
+        }
     }
 
     /// uWSGI: `plugins` goes on without one, `need-plugins` does not.

@@ -17,8 +17,9 @@ use super::harakiri::Harakiri;
 use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
+use super::vassal::Vassal;
 use super::{Master, Phase, activation, control};
-use crate::config::{Config, Source};
+use crate::config::{Config, Source, Warning};
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::net::listener::Listener;
@@ -49,14 +50,18 @@ struct Prepared {
     plan: Plan,
 }
 
-/// Serves what `source` describes until it is stopped; returns the exit code. `program` is the
-/// command as it was called.
-pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
+/// What reading the configuration came to.
+pub type Loaded = Result<(Config, Vec<Warning>), Vec<Error>>;
+
+/// Serves what `source` describes, and was `loaded` from it, until it is stopped; returns the exit
+/// code. `program` is the command as it was called.
+pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loaded) -> i32 {
     log::install();
     let began = clock::monotonic();
     let mut notify = Notify::take();
     notify.starting();
-    let prepared = match prepare(&source, &directory, &program) {
+    let vassal = Vassal::take();
+    let prepared = match prepare(loaded, &directory, &program) {
         Ok(prepared) => prepared,
         Err(errors) => {
             let exit = errors.first().map_or(1, |error| error.exit);
@@ -78,6 +83,7 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     match Master::raise(source, directory, program, prepared, boot, began) {
         Ok(mut master) => {
             master.notify = notify;
+            master.obey(vassal);
             master.run()
         }
         Err(failed) => {
@@ -91,8 +97,8 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
 }
 
 /// Finds everything wrong that can be found without touching anything.
-fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
-    let (config, warnings) = Config::load(source, directory)?;
+fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
+    let (config, warnings) = loaded?;
     for warning in warnings {
         eprintln!("{warning}");
     }
@@ -114,7 +120,7 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
 }
 
 /// Goes to where the instance will live: the background, the log file.
-fn settle(config: &Config, directory: &Path) -> Result<Boot> {
+pub fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     if let Some(mask) = config.umask {
         umask(Mode::from_bits_truncate(mask));
     }
@@ -188,6 +194,7 @@ impl Master {
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
             notify: Notify::default(),
+            vassal: None,
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
@@ -255,6 +262,7 @@ impl Master {
         tracing::info!("ready in {millis} ms: {stop}");
         self.boot.up();
         self.notify.ready(&self.status());
+        self.tell_accepting();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }

@@ -36,21 +36,24 @@ mod pidfile;
 mod reload;
 mod shutdown;
 mod sockets;
+pub mod vassal;
 mod workers;
 mod zygotes;
 
-pub use boot::serve;
+pub use boot::{serve, settle};
+pub use children::cause;
+pub use daemon::Boot;
+pub use pidfile::Pidfile;
 
 use children::{Children, State};
 use command::Command;
-use daemon::Boot;
 use events::{Event, Events};
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
 use notify::Notify;
-use pidfile::Pidfile;
 use reload::{Handover, Reload};
 use sockets::Plan;
+use vassal::Vassal;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -86,6 +89,8 @@ pub struct Master {
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
     notify: Notify,
+    /// The way to the emperor, where this instance has one.
+    vassal: Option<Vassal>,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -231,6 +236,7 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
+        self.report_to_emperor(now);
         self.notify.beat(now, matches!(self.phase, Phase::Starting | Phase::Stopping));
         self.harakiri.check(&self.children, &self.generations);
         for worker in self.children.iter_mut() {

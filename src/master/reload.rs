@@ -117,6 +117,7 @@ impl Master {
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
         self.notify.ready(&self.status());
+        self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
         self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });

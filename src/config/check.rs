@@ -294,6 +294,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
     }
     let message = format!("`{key}` is an option of uWSGI that is not built yet");
     let error = Error::new(Code::OptionNotBuilt, message).at(setting).part(key);
+    if key.starts_with("zerg") {
+        return error.hint("leave it out: a reload loses no request here (docs/deploy/README.md)");
+    }
     match INSTEAD.iter().find(|(theirs, _)| option.names.contains(theirs)) {
         Some((_, ours)) if setting.value.is_empty() => error.hint(format!("use `{ours}`")),
         Some((_, ours)) => error.hint(format!("{ours} = {}", setting.value)),

@@ -365,6 +365,10 @@ def test_pid_files_the_background_and_stop(reign):
     assert (directory / "master.pid").read_text() == (directory / "emperor.pid").read_text()
     until(lambda: Path(directory / "vassal.log").exists() and "ready in" in (directory / "vassal.log").read_text(), "it")
     assert ok(port)
+    for pidfile in ("master.pid", "emperor.pid"):
+        outcome = here.server.run("--reload", pidfile)
+        assert outcome.code == 0 and "told to reload: 1 of 1 vassals" in outcome.text, outcome
+    until(lambda: "reload done: generation 2" in (directory / "vassal.log").read_text(), "the reload")
     outcome = here.server.run("--stop", "master.pid")
     assert outcome.code == 0, outcome
 

@@ -13,6 +13,7 @@ mod stats;
 mod vassal;
 
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::config::{Config, Warning};
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::master::notify::Notify;
-use crate::master::{Boot, Pidfile, settle};
+use crate::master::{Boot, Pidfile, control, settle};
 use crate::sys::signal::{self, Watch};
 use crate::sys::{clock, process, title, user};
 
@@ -62,6 +63,8 @@ pub struct Emperor {
     watch: Watch,
     pidfiles: Vec<Pidfile>,
     stats: Option<Stats>,
+    /// Where `--reload PIDFILE` asks, a socket for each pid file.
+    controls: Vec<UnixListener>,
     boot: Boot,
     notify: Notify,
     /// CLOCK_MONOTONIC nanoseconds of the next look.
@@ -143,6 +146,10 @@ impl Emperor {
         let watch = Watch::new(&WATCHED).map_err(|error| Error::system("cannot watch signals", error))?;
         process::adopt_orphans().map_err(|error| Error::system("cannot adopt orphans", error))?;
         let stats = emperor.stats.as_ref().map(|address| Stats::listen(address, directory)).transpose()?;
+        let pidfiles = pidfiles?;
+        let control = |held: &Pidfile| held.control_name().and_then(|name| control::bind(&name));
+        let controls: std::io::Result<Vec<UnixListener>> = pidfiles.iter().map(control).collect();
+        let controls = controls.map_err(|error| Error::system("cannot open the control socket", error))?;
         let rules =
             Rules { nofollow: emperor.nofollow, owner_nofollow: emperor.tyrant_nofollow, extra: emperor.extra.clone() };
         drop_privileges(&config)?;
@@ -164,8 +171,9 @@ impl Emperor {
             vassals: Vec::new(),
             blacklist: Blacklist::default(),
             watch,
-            pidfiles: pidfiles?,
+            pidfiles,
             stats,
+            controls,
             boot: Boot::Told,
             notify: Notify::default(),
             look_at: 0,
@@ -201,6 +209,7 @@ impl Emperor {
             if let Some(stats) = &self.stats {
                 stats.answer(&self.figures());
             }
+            self.answer_commands();
         }
     }
 
@@ -218,6 +227,7 @@ impl Emperor {
                 _ => {}
             }
         }
+        fds.extend(self.controls.iter().map(|control| PollFd::new(control.as_fd(), PollFlags::POLLIN)));
         fds.extend(self.stats.as_ref().map(|stats| PollFd::new(stats.as_fd(), PollFlags::POLLIN)));
         let patience = PollTimeout::try_from(self.patience()).unwrap_or(PollTimeout::MAX);
         // A signal ends the wait; its byte is on the watch.

@@ -2,7 +2,7 @@
 //!
 //! Part of the emperor; its loop calls these. The lines are uWSGI's, for the tools that read them.
 
-use std::process::{Command, Stdio};
+use std::process::{Command as Program, Stdio};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -12,8 +12,10 @@ use nix::unistd::Pid;
 use super::monitor::Found;
 use super::vassal::Vassal;
 use super::{Emperor, SECOND};
-use crate::master::cause;
+use crate::error::{Code, Error};
+use crate::master::command::Command;
 use crate::master::vassal::word;
+use crate::master::{cause, control};
 use crate::sys::clock;
 
 /// The exit code of a vassal that does not want to be started again.
@@ -23,14 +25,9 @@ impl Emperor {
     /// Acts on a signal, as uWSGI's emperor does.
     pub(super) fn act(&mut self, signal: Signal) {
         match signal {
-            Signal::SIGHUP => {
-                tracing::info!("[emperor] SIGHUP: reloading all vassals");
-                self.notify.reloading();
-                self.vassals.iter().filter(|vassal| vassal.process.is_some()).for_each(reload);
-                self.notify.ready(&self.status());
-            }
+            Signal::SIGHUP => drop(self.reload_all()),
             Signal::SIGINT if self.stopping => self.vassals.iter().for_each(Vassal::kill),
-            Signal::SIGINT | Signal::SIGTERM | Signal::SIGQUIT => self.stop_all(signal),
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGQUIT => self.stop_all(signal.as_str()),
             Signal::SIGWINCH => self.look_at = 0,
             Signal::SIGURG => {
                 tracing::info!("[emperor] SIGURG: the blacklist is empty");
@@ -52,11 +49,40 @@ impl Emperor {
         }
     }
 
-    fn stop_all(&mut self, signal: Signal) {
+    /// Does what came over the control sockets.
+    pub(super) fn answer_commands(&mut self) {
+        for at in 0..self.controls.len() {
+            let Ok(listener) = self.controls[at].try_clone() else { continue };
+            // A client that gave up waiting is no reason to do anything.
+            let _ = control::converse_once(&listener, |command| match command {
+                Command::Reload => Ok(self.reload_all()),
+                Command::Stop => {
+                    self.stop_all("asked to stop");
+                    Ok("the vassals finish".into())
+                }
+                other => {
+                    let message = format!("the emperor does not do `{other:?}`: ask a vassal");
+                    Err(Box::new(Error::new(Code::BadCommandLine, message)))
+                }
+            });
+        }
+    }
+
+    /// Has every vassal reload; says so.
+    fn reload_all(&mut self) -> String {
+        tracing::info!("[emperor] reloading all vassals");
+        self.notify.reloading();
+        let running = self.vassals.iter().filter(|vassal| vassal.process.is_some());
+        let told = running.inspect(|vassal| reload(vassal)).count();
+        self.notify.ready(&self.status());
+        format!("told to reload: {told} of {} vassals; the log says how each ended", self.vassals.len())
+    }
+
+    fn stop_all(&mut self, why: &str) {
         if self.stopping {
             return;
         }
-        tracing::info!("[emperor] {signal}: stopping all vassals");
+        tracing::info!("[emperor] {why}: stopping all vassals");
         self.stopping = true;
         self.notify.stopping();
         let until = clock::monotonic() + self.tolerance();
@@ -296,8 +322,8 @@ fn reload(vassal: &Vassal) {
     vassal.reload();
 }
 
-fn hook_command(hook: &str, vassal: &Vassal) -> Command {
-    let mut command = Command::new("/bin/sh");
+fn hook_command(hook: &str, vassal: &Vassal) -> Program {
+    let mut command = Program::new("/bin/sh");
     command.args(["-c", hook]).envs(vassal.hook_variables()).stdin(Stdio::null());
     command.current_dir(&vassal.found.directory);
     command

@@ -25,7 +25,7 @@ use crate::sys::signal::Watch;
 mod activation;
 mod boot;
 mod children;
-mod command;
+pub mod command;
 pub mod control;
 mod daemon;
 mod events;

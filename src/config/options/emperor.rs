@@ -56,7 +56,8 @@ options! {
     ["emperor-stats" "emperor-stats-server"] Text, Group::Emperor, Common, "0.2.0", Works
         => stats: Option<String> = None;
 
-    /// how many milliseconds an instance that dies at once waits for its next start; doubled each time
+    /// how many milliseconds an instance that dies at once waits for its next start
+    /// It waits twice as long after each further death.
     ["emperor-throttle"] COUNT, Group::Emperor, Rare, "0.2.0", Works
         => throttle: u64 = 1000;
 

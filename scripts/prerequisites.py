@@ -21,7 +21,14 @@ from typing import NoReturn
 OLDEST_PYTHON = (3, 11)
 OLDEST_RUST = (1, 85)
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"  # not on everyone's PATH
-TEST_PROGRAMS = {"curl": "curl", "unshare": "util-linux", "prlimit": "util-linux", "setpriv": "util-linux"}
+TEST_PROGRAMS = {
+    "curl": "curl",
+    "unshare": "util-linux",
+    "prlimit": "util-linux",
+    "setpriv": "util-linux",
+    "systemd-analyze": "systemd",
+    "logrotate": "logrotate",
+}
 
 
 def everything() -> None:

@@ -5,7 +5,8 @@
 //!
 //! | floor | rooms | what they do |
 //! |---|---|---|
-//! | 8 | [`cli`] | argv → what to do: serve, stop, reload, explain |
+//! | 9 | [`cli`] | argv → what to do: serve, stop, reload, explain |
+//! | 8 | [`emperor`] | starts an instance for each configuration of a directory |
 //! | 7 | [`master`] | supervises zygotes and workers; never runs Python |
 //! | 6 | [`zygote`] | imports the app once, forks workers on request |
 //! | 5 | [`worker`] | serves requests |
@@ -17,6 +18,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod emperor;
 pub mod error;
 pub mod log;
 pub mod master;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The floor of every room. A room imports rooms of lower floors only.
 const FLOORS: &[(&str, u8)] = &[
-    ("cli", 8),
+    ("cli", 9),
+    ("emperor", 8),
     ("master", 7),
     ("zygote", 6),
     ("worker", 5),

@@ -29,12 +29,25 @@ impl Config {
             findings.fail(nothing_said(directory));
             return;
         }
-        self.check_protocol(findings);
-        self.check_sockets(unknown, findings);
-        self.check_application(directory, unknown, findings);
+        if self.emperor.sources.is_empty() {
+            self.check_protocol(findings);
+            self.check_sockets(unknown, findings);
+            self.check_application(directory, unknown, findings);
+        } else {
+            self.check_emperor(findings);
+        }
         self.check_directories(directory, findings);
         self.check_traps(findings);
         self.check_plugins(findings);
+    }
+
+    /// uWSGI's emperor may serve a site besides.
+    fn check_emperor(&self, findings: &mut Findings) {
+        let own = self.sockets.first().map(|socket| &socket.setting);
+        if let Some(setting) = own.or(self.origin("module")).or(self.origin("wsgi-file")) {
+            let message = format!("an emperor serves nothing itself: `{}` belongs into a vassal's file", setting.key);
+            findings.fail(Error::new(Code::Contradiction, message).at(setting).part(setting.key.as_str()));
+        }
     }
 
     /// uWSGI: `plugins` goes on without one, `need-plugins` does not.
@@ -86,7 +99,7 @@ impl Config {
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
-        if self.sockets.is_empty() && !self.names_another_socket() {
+        if self.sockets.is_empty() && !self.names_another_socket() && !self.emperor.activated {
             let error = Error::new(Code::NothingToServe, "no socket to serve on").maybe_at(self.first_file());
             let error = misspelt(error, &["socket", "http-socket"], unknown);
             findings.fail(
@@ -285,6 +298,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
     }
     let message = format!("`{key}` is an option of uWSGI that is not built yet");
     let error = Error::new(Code::OptionNotBuilt, message).at(setting).part(key);
+    if key.starts_with("zerg") {
+        return error.hint("leave it out: a reload loses no request here (docs/deploy/README.md)");
+    }
     match INSTEAD.iter().find(|(theirs, _)| option.names.contains(theirs)) {
         Some((_, ours)) if setting.value.is_empty() => error.hint(format!("use `{ours}`")),
         Some((_, ours)) => error.hint(format!("{ours} = {}", setting.value)),

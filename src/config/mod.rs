@@ -12,7 +12,7 @@ mod declare;
 mod expand;
 mod fetch;
 mod formats;
-mod glob;
+pub mod glob;
 mod ini;
 mod jail;
 mod logic;
@@ -192,6 +192,11 @@ impl Config {
         let records = records.into_iter().filter(|record| record.stage != Stage::Done);
         let records = records.flat_map(|record| declare::unfold(record, &declared)).collect();
         let unknown = config.apply(records, &used, &mut findings);
+        config.emperor.activated = ["LISTEN_FDS", "UWSGI_EMPEROR_FD"].iter().any(|it| source.variable(it).is_some());
+        if source.variable("UWSGI_EMPEROR_FD").is_some() {
+            // uWSGI: a vassal stays in sight of its emperor, `daemonize` is where it logs.
+            config.logto = config.daemonize.take().or(config.logto.take());
+        }
         // A file that could not be read makes everything that follows from it noise.
         if !unread {
             config.check(directory, &unknown, &mut findings);

@@ -314,6 +314,10 @@ codes! {
         "The kernel takes 107 bytes. uWSGI cuts the path silently, and the front end looks in vain. Use a shorter one, \
          such as `/run/blog.sock`.",
         "socket = /run/blog.sock";
+    BadDescriptor = "RW0308", Config, "a descriptor that is no listening socket",
+        "Sockets can be handed over at the start, by systemd (`LISTEN_FDS`) or as `fd://N`: listening stream sockets, from \
+         descriptor 3 on. A `.socket` unit has `ListenStream=` and no `Accept=yes`. A descriptor that is named first in a \
+         reload is too late: that takes a restart.";
     PortWithoutColon = "RW0309", Config, "a port without its colon",
         "An address without a colon is the path of a UNIX socket: `http-socket = 8000` makes a socket file named `8000`, and \
          nothing listens on the port. uWSGI does the same and says nothing. Write `:8000`, or `127.0.0.1:8000`.",

@@ -14,13 +14,16 @@ use nix::unistd::getpid;
 use super::daemon::Boot;
 use super::events::Events;
 use super::harakiri::Harakiri;
+use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
-use super::{Master, Phase, control, privileges};
+use super::vassal::Vassal;
+use super::{Master, Phase, activation, control, privileges};
 use crate::config::render::counted;
-use crate::config::{Config, Source};
+use crate::config::{Config, Source, Warning};
 use crate::error::{Code, Error, Result};
 use crate::log;
+use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
@@ -43,18 +46,27 @@ const WATCHED: [Signal; 8] = [
 struct Prepared {
     config: Config,
     venv: Option<Venv>,
+    /// The sockets this process was started with.
+    given: Vec<Listener>,
     plan: Plan,
 }
 
-/// Serves what `source` describes until it is stopped; returns the exit code. `program` is the
-/// command as it was called.
-pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
+/// What reading the configuration came to.
+pub type Loaded = Result<(Config, Vec<Warning>), Vec<Error>>;
+
+/// Serves what `source` describes, and was `loaded` from it, until it is stopped; returns the exit
+/// code. `program` is the command as it was called.
+pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loaded) -> i32 {
     log::install();
     let began = clock::monotonic();
-    let prepared = match prepare(&source, &directory, &program) {
+    let mut notify = Notify::take();
+    notify.starting();
+    let vassal = Vassal::take();
+    let prepared = match prepare(loaded, &directory, &program) {
         Ok(prepared) => prepared,
         Err(errors) => {
             let exit = errors.first().map_or(1, |error| error.exit);
+            errors.iter().take(1).for_each(|error| notify.failed(error));
             for error in errors {
                 eprintln!("{error}");
             }
@@ -64,15 +76,21 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     let boot = match settle(&prepared.config, &directory) {
         Ok(boot) => boot,
         Err(error) => {
+            notify.failed(&error);
             eprintln!("{error}");
             return i32::from(error.exit);
         }
     };
     match Master::raise(source, directory, program, prepared, boot, began) {
-        Ok(mut master) => master.run(),
+        Ok(mut master) => {
+            master.notify = notify;
+            master.obey(vassal);
+            master.run()
+        }
         Err(failed) => {
             let (error, mut boot) = *failed;
             tracing::error!("{error}");
+            notify.failed(&error);
             boot.failed(&error);
             i32::from(error.exit)
         }
@@ -80,8 +98,8 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
 }
 
 /// Finds everything wrong that can be found without touching anything.
-fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
-    let (config, warnings) = Config::load(source, directory)?;
+fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
+    let (config, warnings) = loaded?;
     for warning in warnings {
         eprintln!("{warning}");
     }
@@ -92,15 +110,16 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
-        let plan = Plan::make(&config, directory, &[])?;
-        Ok((venv, plan))
+        let given = activation::take(&config)?;
+        let plan = Plan::make(&config, directory, &given)?;
+        Ok((venv, given, plan))
     };
-    let (venv, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, venv, plan })
+    let (venv, given, plan) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, venv, given, plan })
 }
 
 /// Goes to where the instance will live: the background, the log file.
-fn settle(config: &Config, directory: &Path) -> Result<Boot> {
+pub fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     if let Some(mask) = config.umask {
         umask(Mode::from_bits_truncate(mask));
     }
@@ -142,7 +161,7 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, venv, plan } = prepared;
+        let Prepared { config, venv, given, plan } = prepared;
         let made = || -> Result<_> {
             title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
@@ -180,12 +199,14 @@ impl Master {
             generations: Vec::new(),
             active: 1,
             latest: 0,
-            listeners: Vec::new(),
+            listeners: given,
             plan: Some(plan),
             coming_listeners: Vec::new(),
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            notify: Notify::default(),
+            vassal: None,
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
@@ -241,6 +262,8 @@ impl Master {
         );
         tracing::info!("ready in {millis} ms: {stop}");
         self.boot.up();
+        self.notify.ready(&self.status());
+        self.tell_accepting();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }

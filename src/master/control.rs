@@ -25,6 +25,8 @@ use crate::sys::process::Handle;
 
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same, for one that is served while nothing else is.
+const PATIENCE_OF_ONE: Duration = Duration::from_millis(200);
 /// The longest request line, bytes.
 const LONGEST: u64 = 4096;
 
@@ -87,6 +89,29 @@ async fn converse(mut client: tokio::net::UnixStream, events: mpsc::Sender<Event
         let _ = writer.write_all(&bytes).await;
         let _ = writer.write_all(b"\n").await;
     }
+}
+
+/// Serves one client of a control socket without a runtime: `answer` says how its command ended. For
+/// the emperor, whose commands end at once.
+pub fn converse_once(listener: &UnixListener, answer: impl FnOnce(Command) -> Outcome) -> io::Result<()> {
+    let (client, _) = listener.accept()?;
+    client.set_nonblocking(false)?;
+    client.set_read_timeout(Some(PATIENCE_OF_ONE))?;
+    client.set_write_timeout(Some(PATIENCE_OF_ONE))?;
+    let peer = getsockopt(&client, sockopt::PeerCredentials)?;
+    if peer.uid() != 0 && peer.uid() != Uid::effective().as_raw() {
+        return Ok(());
+    }
+    let mut line = String::new();
+    BufReader::new(io::Read::take(&client, LONGEST)).read_line(&mut line)?;
+    let outcome = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) => answer(ask.command),
+        Err(error) => {
+            Err(Box::new(Error::new(Code::Internal, format!("a control request that can't be read: {error}"))))
+        }
+    };
+    (&client).write_all(&serde_json::to_vec(&outcome)?)?;
+    (&client).write_all(b"\n")
 }
 
 /// `rustwsgi --reload PIDFILE`: asks for a reload and waits for its outcome, or only signals.

@@ -22,33 +22,39 @@ use crate::sys::channel::Channel;
 use crate::sys::clock;
 use crate::sys::signal::Watch;
 
+mod activation;
 mod boot;
 mod children;
-mod command;
+pub mod command;
 pub mod control;
 mod daemon;
 mod events;
 mod generation;
 mod harakiri;
+pub mod notify;
 mod pidfile;
-mod privileges;
+pub mod privileges;
 mod reload;
 mod shutdown;
 mod sockets;
+pub mod vassal;
 mod workers;
 mod zygotes;
 
-pub use boot::serve;
+pub use boot::{serve, settle};
+pub use children::cause;
+pub use daemon::Boot;
+pub use pidfile::Pidfile;
 
 use children::{Children, State};
 use command::Command;
-use daemon::Boot;
 use events::{Event, Events};
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
-use pidfile::Pidfile;
+use notify::Notify;
 use reload::{Handover, Reload};
 use sockets::Plan;
+use vassal::Vassal;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -83,6 +89,9 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    notify: Notify,
+    /// The way to the emperor, where this instance has one.
+    vassal: Option<Vassal>,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -164,13 +173,14 @@ impl Master {
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
         let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
-        Duration::from_millis(if busy {
+        let patience = Duration::from_millis(if busy {
             50
         } else if watched {
             250
         } else {
             1000
-        })
+        });
+        self.notify.patience().map_or(patience, |bound| patience.min(Duration::from_nanos(bound)))
     }
 
     // ---- generations
@@ -227,6 +237,8 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
+        self.report_to_emperor(now);
+        self.notify.beat(now, matches!(self.phase, Phase::Starting | Phase::Stopping));
         self.harakiri.check(&self.children, &self.generations);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)

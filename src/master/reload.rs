@@ -63,6 +63,7 @@ impl Master {
 
     pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
         tracing::info!("reload: reading the configuration anew");
+        self.notify.reloading();
         self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), again: None });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
@@ -113,6 +114,8 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
+        self.notify.ready(&self.status());
+        self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
         self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });
@@ -171,6 +174,7 @@ impl Master {
         }
         tracing::error!("{error}");
         tracing::error!("reload failed, the old code goes on serving");
+        self.notify.ready(&format!("{}; the last reload failed: {}", self.status(), error.message));
         for waiter in reload.waiters {
             answer(Some(waiter), &Err(error.clone()));
         }

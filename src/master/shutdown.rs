@@ -19,6 +19,7 @@ impl Master {
             Phase::Serving | Phase::Reloading(_) => {}
         }
         tracing::info!("graceful shutdown triggered...");
+        self.notify.stopping();
         let stopped = Err(Error::new(Code::ReloadFailed, "the instance was stopped"));
         if let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Stopping) {
             for waiter in reload.into_waiters() {
@@ -56,6 +57,7 @@ impl Master {
     /// The first generation did not come up: clean up and say why.
     pub(super) fn start_failed(&mut self, error: Error) {
         tracing::error!("{error}");
+        self.notify.failed(&error);
         self.failure = Some(error);
         self.phase = Phase::Stopping;
         self.plan = None;

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
 
-use super::privileges;
+use super::{activation, privileges};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
 use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
 use crate::sys::user;
@@ -43,13 +43,26 @@ impl Plan {
                 other => other,
             };
             let protocol = setting.protocol;
-            let kept = open.iter().position(|listener| listener.address == address);
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
                     Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
                 }
             });
+        }
+        let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
+        for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
+            if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
+                sockets.push(Planned::Kept(at, plain));
+                if !config.sockets.is_empty() {
+                    activation::say_unnamed(listener, plain);
+                }
+            }
+        }
+        if sockets.is_empty() {
+            return Err(Error::new(Code::NothingToServe, "no socket to serve on")
+                .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
         }
         Ok(Self { sockets, access: access(config)?, backlog: config.listen })
     }

@@ -85,7 +85,8 @@ impl Master {
         }
         if matches!(self.phase, Phase::Starting) {
             for listener in &self.coming_listeners {
-                tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+                let how = if listener.given.is_some() { "attached to" } else { "bound to" };
+                tracing::info!("{} socket {how} {}", listener.protocol.as_str(), listener.name);
             }
             if let Err(error) = self.drop_privileges() {
                 self.coming_failed(error);

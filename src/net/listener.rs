@@ -123,6 +123,7 @@ impl Reserved {
                 let bound = Self::bind_abstract(name);
                 Hold::Abstract(bound.map_err(|error| refused::bind(address, error, None))?)
             }
+            Address::Descriptor(number) => return Err(refused::not_given(*number)),
             Address::Unix(path) => {
                 let directory = path.parent().unwrap_or(Path::new("/"));
                 if !directory.is_dir() {
@@ -273,13 +274,16 @@ pub struct Listener {
     pub name: String,
     /// The file of a UNIX socket.
     pub file: Option<FileId>,
+    /// The descriptor it was when this process was started with it. Whoever made it owns its path: it
+    /// is never bound anew, never removed, never given another mode.
+    pub given: Option<i32>,
 }
 
 impl Listener {
     /// Takes over a socket that listens already, such as one received from another process.
     pub fn adopt(fd: OwnedFd, protocol: Protocol, address: Address, file: Option<FileId>) -> Result<Self> {
         let name = Self::prepare(&fd, &address).map_err(|error| refused::adopt(&address, error))?;
-        Ok(Self { fd, protocol, address, name, file })
+        Ok(Self { fd, protocol, address, name, file, given: None })
     }
 
     /// Accepts one connection; `None` when no client waits. A client that gave up is passed over.
@@ -313,6 +317,7 @@ impl Listener {
             address: self.address.clone(),
             name: self.name.clone(),
             file: self.file,
+            given: self.given,
         })
     }
 

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod exchange;
+mod given;
 pub mod holder;
 pub mod listener;
 pub mod poll;

@@ -1,4 +1,6 @@
-//! The process's environment variables, set before anything reads them.
+//! The process's environment variables, changed before anything else reads them.
+
+use std::ffi::OsString;
 
 /// Sets variables of this process, and removes those without a value. Called by a zygote before it
 /// starts Python.
@@ -13,4 +15,13 @@ pub fn change<'a>(variables: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
             None => unsafe { std::env::remove_var(name) },
         }
     }
+}
+
+/// Takes a variable out of the environment, so that no child finds it. Called by a master at its
+/// start.
+pub fn take(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name)?;
+    // SAFETY: as above.
+    unsafe { std::env::remove_var(name) };
+    Some(value)
 }

@@ -8,45 +8,20 @@ use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {
     Emperor, State::NotYet => {
-        ["emperor"] List, Common, "starts an instance for each configuration in a directory";
         ["emperor-proxy-socket"] Text, Rare;
-        ["emperor-wrapper"] Text, Rare, "the program that is started for each instance";
         ["emperor-wrapper-override"] List, Rare;
         ["emperor-wrapper-fallback"] List, Rare;
-        ["emperor-nofollow"] Switch, Rare;
-        ["emperor-procname"] Text, Rare;
-        ["emperor-freq"] NUMBER, Rare;
-        ["emperor-required-heartbeat"] NUMBER, Rare, "how many seconds an instance may be silent";
-        ["emperor-curse-tolerance"] NUMBER, Rare;
-        ["emperor-pidfile"] Text, Common, "writes the emperor's pid to this file";
-        ["emperor-tyrant"] Switch, Common, "runs each instance as the owner of its configuration";
-        ["emperor-tyrant-nofollow"] Switch, Rare;
-        ["emperor-stats" "emperor-stats-server"] Text, Common, "serves statistics about the instances on this address";
         ["early-emperor"] Switch, Rare;
         ["emperor-broodlord"] NUMBER, Rare;
-        ["emperor-throttle"] NUMBER, Rare;
-        ["emperor-max-throttle"] NUMBER, Rare;
         ["emperor-magic-exec"] Switch, Rare;
-        ["emperor-on-demand-extension" "emperor-on-demand-ext"] Text, Rare, "the ending of files that name a socket to wait on";
         ["emperor-on-demand-directory" "emperor-on-demand-dir"] Text, Rare;
         ["emperor-on-demand-exec"] Text, Rare;
-        ["emperor-extra-extension" "emperor-extra-ext"] List, Rare;
-        ["emperor-no-blacklist"] Switch, Rare;
         ["emperor-use-clone"] Text, Rare;
-        ["emperor-graceful-shutdown"] Switch, Rare;
         ["emperor-cap"] Text, Rare;
         ["vassals-cap"] Text, Rare;
         ["vassal-cap"] Text, Rare;
-        ["vassals-inherit"] List, Common, "has each instance inherit this file";
-        ["vassals-include"] List, Common, "has each instance read this file";
-        ["vassals-inherit-before"] List, Common, "has each instance inherit this file first";
-        ["vassals-include-before"] List, Common, "has each instance read this file first";
-        ["vassals-start-hook"] Text, Rare;
-        ["vassals-stop-hook"] Text, Rare;
         ["vassal-sos"] NUMBER, Rare;
         ["vassal-sos-backlog"] NUMBER, Rare;
-        ["vassals-set" "vassal-set"] List, Common, "sets an option in each instance";
-        ["heartbeat"] NUMBER, Rare, "how many seconds lie between two signs of life to the emperor";
     }
     Clusters, State::NotYet => {
         ["multicast"] Text, Rare, "takes part in a multicast group";

@@ -16,7 +16,7 @@ use super::events::Events;
 use super::harakiri::Harakiri;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
-use super::{Master, Phase, control};
+use super::{Master, Phase, control, hooks};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log;
@@ -85,6 +85,8 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         eprintln!("{warning}");
     }
     let checked = || {
+        hooks::check(&config)?;
+        crate::hooks::Phase::Asap.run(&config)?;
         let venv = python::find_venv(&config, directory, program)?;
         sockets::identity(&config)?;
         if (config.uid.is_some() || config.gid.is_some()) && !user::is_root() {
@@ -93,6 +95,7 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
+        hooks::before_sockets(&config)?;
         let plan = Plan::make(&config, directory, &[])?;
         Ok((venv, plan))
     };
@@ -174,6 +177,7 @@ impl Master {
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            companions: super::Companions::default(),
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
@@ -238,6 +242,10 @@ impl Master {
                 format!("stop with `rustwsgi --stop {0}`, reload with `rustwsgi --reload {0}`", pidfile.display())
             },
         );
+        if let Err(error) = self.companions_begin(true) {
+            self.start_failed(error);
+            return;
+        }
         tracing::info!("ready in {millis} ms: {stop}");
         self.boot.up();
         if let Some(waiters) = self.reload_after_start.take() {

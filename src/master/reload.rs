@@ -85,6 +85,7 @@ impl Master {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        super::hooks::check(&config)?;
         let venv = python::find_venv(&config, &self.directory, &self.program)?;
         sockets::identity(&config)?;
         if let Some(active) = self.generation(self.active) {
@@ -115,6 +116,9 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
+        if let Err(error) = self.companions_begin(false) {
+            tracing::error!("{error}");
+        }
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
         self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });
@@ -224,6 +228,7 @@ impl Master {
             generation.retire();
             generation.kill();
         }
+        self.companions.kill();
     }
 }
 

@@ -21,6 +21,8 @@ use super::signal;
 pub struct Shell<'a> {
     /// The command.
     pub command: &'a str,
+    /// Variables that it has beside ours, `NAME=value` each.
+    pub environment: &'a [String],
     /// Where it runs; `None` for here.
     pub directory: Option<&'a Path>,
     /// The user it becomes.
@@ -38,7 +40,16 @@ pub struct Shell<'a> {
 impl<'a> Shell<'a> {
     /// A command of this process: same directory, same user, dies with it.
     pub fn new(command: &'a str) -> Self {
-        Self { command, directory: None, uid: None, gid: None, stdin: false, session: false, bound: true }
+        Self {
+            command,
+            environment: &[],
+            directory: None,
+            uid: None,
+            gid: None,
+            stdin: false,
+            session: false,
+            bound: true,
+        }
     }
 
     /// Starts it; whoever calls waits for the pid some day.
@@ -55,6 +66,7 @@ impl<'a> Shell<'a> {
     fn prepared(&self) -> Command {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(self.command);
+        command.envs(self.environment.iter().filter_map(|pair| pair.split_once('=')));
         if let Some(directory) = self.directory {
             command.current_dir(directory);
         }
@@ -108,6 +120,8 @@ mod tests {
     fn runs_to_the_end_and_tells_how_it_ended() {
         assert!(Shell::new("exit 0").run().unwrap().success());
         assert_eq!(Shell::new("exit 3").run().unwrap().code(), Some(3));
+        let named = Shell { environment: &["WHO=me=us".into()], ..Shell::new("test \"$WHO\" = me=us") };
+        assert!(named.run().unwrap().success());
         let root = Shell { directory: Some(Path::new("/")), ..Shell::new("test \"$PWD\" = /") };
         assert!(root.run().unwrap().success());
         assert!(Shell { directory: Some(Path::new("/no/such")), ..Shell::new("true") }.run().is_err());

@@ -5,6 +5,7 @@
 //! the GIL held, so that it stays a still image which workers share.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
 use crate::python::{App, Interpreter, Venv};
 use crate::scoreboard::Scoreboard;
@@ -74,9 +76,9 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     let app = if config.lazy_apps {
         None
     } else {
-        match interpreter.load(config) {
+        match worker::load(&interpreter, config) {
             Ok(app) => Some(app),
-            Err(error) if config.need_app => return Err(error),
+            Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
             Err(error) => {
                 tracing::error!("{error}");
                 tracing::warn!("no app loaded: every request is answered with 500 (`need-app = false`)");
@@ -116,26 +118,39 @@ fn settle(birth: &Birth) -> Result<()> {
         return Err(Error::new(Code::StartFailed, "the master died while it started"));
     }
     memory::keep_large_blocks();
+    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
     let uid = config.uid.as_deref().and_then(user::uid);
     let gid = config.gid.as_deref().and_then(user::gid);
-    if user::is_root() && (uid.is_some() || gid.is_some()) {
+    let root = user::is_root();
+    if birth.generation > 1 {
+        // At the start the master has done these already.
+        let phases = [Phase::Asap, Phase::InJail];
+        phases.into_iter().try_for_each(|phase| phase.run(config))?;
+        if root {
+            Phase::AsRoot.run(config)?;
+        }
+    }
+    if root && (uid.is_some() || gid.is_some()) {
         user::become_user(uid, gid)
             .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
         // Changing the user clears it.
         process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
+    }
+    if root {
+        Phase::AsUser.run(config)?;
     }
     let place = config.app_directory(&birth.directory);
     std::env::set_current_dir(&place).map_err(|error| {
         Error::new(Code::DirectoryMissing, format!("cannot change to `{}`: {error}", place.display()))
             .maybe_at(config.origin("chdir"))
     })?;
-    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
     Ok(())
 }
 
 /// Forks workers until the master closes the link.
 fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
     let mut listeners = Vec::new();
+    let mut forked = HashSet::new();
     loop {
         match birth.link.receive::<ToZygote>() {
             Ok(Some((ToZygote::Listen { sockets }, descriptors))) => match link::adopt(sockets, descriptors) {
@@ -146,7 +161,7 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                 }
             },
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
-                fork_worker(birth, interpreter, app, &listeners, worker, cell)
+                fork_worker(birth, interpreter, app, &listeners, (worker, forked.insert(worker)), cell)
             }
             Ok(None) => return 0,
             Err(error) => {
@@ -163,7 +178,7 @@ fn fork_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) {
     interpreter.before_fork();
@@ -173,7 +188,7 @@ fn fork_worker(
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
                 let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
                 interpreter.after_fork_child();
-                become_worker(birth, interpreter, app, listeners, worker, cell);
+                become_worker(birth, interpreter, app, listeners, (worker, first), cell);
             }
             Ok(Fork::Parent(pid)) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
@@ -208,7 +223,7 @@ fn become_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) -> ! {
     // The parent's death is watched from here on, so it has to be the right parent already.
@@ -223,6 +238,7 @@ fn become_worker(
         (Ok(listeners), Ok(seat)) => worker::run(
             Assignment {
                 id: worker,
+                first,
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),

@@ -220,3 +220,31 @@ def test_a_broken_definition_fails_the_reload(make):
         done = server.run("--reload", "uwsgi.pid")
         assert done.code != 0 and "nonsense" in done.text
     stays(lambda: processes.alive(daemon), "the daemon lives", 0.3)
+
+
+def test_daemons_crons_and_hooks_find_the_apps_directory_and_env(make):
+    server = make()
+    site = server.directory / "site"
+    site.mkdir()
+    (server.directory / "app.py").rename(site / "app.py")
+    note = 'echo "$(pwd) $COLOUR"'
+    server.set(
+        chdir="site",
+        env="COLOUR=blue",
+        attach_daemon=f"{note} > daemon; exec sleep 300",
+        smart_attach_daemon2="s.pid exec sleep 300",
+        cron=f"-1 -1 -1 -1 -1 {note} > cron",
+        exec_pre_app=f"{note} > pre-app",
+        hook_master_start=f"exec:{note} > master-start",
+        exec_as_user_atexit=f"{note} > atexit",
+    )
+    server.start()
+    smart = pid_of(server, "site/s.pid")
+    try:
+        for name in ("daemon", "cron", "pre-app", "master-start"):
+            until(lambda name=name: (site / name).exists() and (site / name).read_text(), name)
+            assert (site / name).read_text() == f"{site.resolve()} blue\n", name
+        assert server.stop() == 0
+        assert (site / "atexit").read_text() == f"{site.resolve()} blue\n"
+    finally:
+        processes.kill(smart)

@@ -182,7 +182,8 @@ impl Master {
 
     /// The last hooks; a failure changes nothing any more.
     pub(super) fn atexit_hooks(&self) {
-        let Some(active) = self.generation(self.active) else { return };
+        // An instance that never came up has nothing to take down.
+        let Some(active) = self.generation(self.active).filter(|_| self.failure.is_none()) else { return };
         let hooks = Phase::AsUserAtexit.hooks(&active.config);
         for hook in hooks.unwrap_or_default() {
             if let Err(error) = self.run_here(&[hook]) {

@@ -21,7 +21,7 @@ use super::signal;
 pub struct Shell<'a> {
     /// The command.
     pub command: &'a str,
-    /// Variables that it has beside ours, `NAME=value` each.
+    /// Variables that it has beside ours, `NAME=value` each; a bare name takes one of ours away.
     pub environment: &'a [String],
     /// Where it runs; `None` for here.
     pub directory: Option<&'a Path>,
@@ -66,7 +66,12 @@ impl<'a> Shell<'a> {
     fn prepared(&self) -> Command {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(self.command);
-        command.envs(self.environment.iter().filter_map(|pair| pair.split_once('=')));
+        for pair in self.environment {
+            match pair.split_once('=') {
+                Some((name, value)) => command.env(name, value),
+                None => command.env_remove(pair),
+            };
+        }
         if let Some(directory) = self.directory {
             command.current_dir(directory);
         }
@@ -122,6 +127,8 @@ mod tests {
         assert_eq!(Shell::new("exit 3").run().unwrap().code(), Some(3));
         let named = Shell { environment: &["WHO=me=us".into()], ..Shell::new("test \"$WHO\" = me=us") };
         assert!(named.run().unwrap().success());
+        let unnamed = Shell { environment: &["HOME".into()], ..Shell::new("test -z \"$HOME\"") };
+        assert!(unnamed.run().unwrap().success());
         let root = Shell { directory: Some(Path::new("/")), ..Shell::new("test \"$PWD\" = /") };
         assert!(root.run().unwrap().success());
         assert!(Shell { directory: Some(Path::new("/no/such")), ..Shell::new("true") }.run().is_err());

@@ -11,7 +11,7 @@
 //! | 6 | [`zygote`] | imports the app once, forks workers on request |
 //! | 5 | [`worker`] | serves requests |
 //! | 4 | [`python`] | the interpreter, the app, WSGI |
-//! | 3 | [`log`] | where lines go and what a request line says |
+//! | 3 | [`log`], [`hooks`] | where lines go and what a request line says; actions at turning points |
 //! | 2 | [`config`] | THE option table, the ini reader, messages about both |
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod emperor;
 pub mod error;
+pub mod hooks;
 pub mod log;
 pub mod master;
 pub mod net;

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("worker", 5),
     ("python", 4),
     ("log", 3),
+    ("hooks", 3),
     ("config", 2),
     ("net", 1),
     ("scoreboard", 1),

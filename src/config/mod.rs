@@ -228,6 +228,13 @@ impl Config {
         self.decided.get(OptionDef::find(option)?.name())
     }
 
+    /// The line that gave a list this value: shown as `uwsgi.ini:9: cron = …`.
+    pub fn line_of(&self, option: &str, value: &str) -> Option<&Setting> {
+        let names = OptionDef::find(option)?.names;
+        let is_it = |setting: &&Setting| names.contains(&setting.key.as_str()) && setting.value == value;
+        self.settings.iter().rev().find(is_it).or_else(|| self.origin(option))
+    }
+
     /// Every file that was read, absolute, in order.
     pub fn files(&self) -> &[PathBuf] {
         &self.files

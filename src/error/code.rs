@@ -381,6 +381,19 @@ codes! {
         "The directory has to be there, and the user that rustwsgi runs as has to be allowed to write to it.",
         "install -d -o www-data /var/log/blog\n\
          logto = /var/log/blog/uwsgi.log";
+    BadHook = "RW0701", Config, "a hook that can't be read",
+        "A hook is `ACTION:ARGUMENTS`, such as `exec:manage.py migrate` or `mkdir:/run/blog`; `hook-touch` has the file in front of \
+         it. The actions stand in docs/daemons.md. uWSGI finds such a mistake when the hook's turn comes; rustwsgi before it starts \
+         or reloads anything.";
+    HookFailed = "RW0702", Machine, "a hook failed",
+        "The command exited with another code than 0, or the system refused the action. A start ends here, a reload is given up and \
+         the old code goes on serving. `safeexec:COMMAND` runs a command whose exit code does not matter.";
+    BadDaemon = "RW0703", Config, "a daemon that can't be read",
+        "`attach-daemon2` takes `cmd=COMMAND,KEY=VALUE,…`, `smart-attach-daemon` a pid file and a command. A comma that belongs to a \
+         value is written `\\,`, or the value stands in double quotes.";
+    BadCron = "RW0704", Config, "a cron that can't be read",
+        "`cron` takes five numbers and a command: minute, hour, day, month, weekday. -1 is any, -15 every fifteenth. `cron2` takes \
+         `minute=0,hour=4 COMMAND`.";
     System = "RW0900", Machine, "a system call failed",
         "The message has what was tried and what the system said.";
     Internal = "RW0999", Us, "something in rustwsgi that should not happen",

@@ -18,7 +18,7 @@ use super::notify::Notify;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
 use super::vassal::Vassal;
-use super::{Master, Phase, activation, control, privileges};
+use super::{Master, Phase, activation, control, hooks, privileges};
 use crate::config::render::counted;
 use crate::config::{Config, Source, Warning};
 use crate::error::{Code, Error, Result};
@@ -105,11 +105,14 @@ fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared,
     }
     let checked = || {
         privileges::check(&config)?;
+        hooks::check(&config)?;
+        crate::hooks::Phase::Asap.run(&config)?;
         privileges::change_at_once(&config)?;
         let venv = privileges::visible_venv(&config, directory, program)?;
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
+        hooks::before_sockets(&config)?;
         let given = activation::take(&config)?;
         let plan = Plan::make(&config, directory, &given)?;
         Ok((venv, given, plan))
@@ -207,6 +210,7 @@ impl Master {
             harakiri: Harakiri::default(),
             notify: Notify::default(),
             vassal: None,
+            companions: super::Companions::default(),
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
@@ -260,6 +264,10 @@ impl Master {
                 format!("stop with `rustwsgi --stop {0}`, reload with `rustwsgi --reload {0}`", pidfile.display())
             },
         );
+        if let Err(error) = self.companions_begin(true) {
+            self.start_failed(error);
+            return;
+        }
         tracing::info!("ready in {millis} ms: {stop}");
         self.boot.up();
         self.notify.ready(&self.status());

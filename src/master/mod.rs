@@ -27,10 +27,13 @@ mod boot;
 mod children;
 pub mod command;
 pub mod control;
+mod cron;
 mod daemon;
+mod daemons;
 mod events;
 mod generation;
 mod harakiri;
+mod hooks;
 pub mod notify;
 mod pidfile;
 pub mod privileges;
@@ -51,6 +54,7 @@ use command::Command;
 use events::{Event, Events};
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
+use hooks::Companions;
 use notify::Notify;
 use reload::{Handover, Reload};
 use sockets::Plan;
@@ -92,6 +96,7 @@ pub struct Master {
     notify: Notify,
     /// The way to the emperor, where this instance has one.
     vassal: Option<Vassal>,
+    companions: Companions,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -136,7 +141,8 @@ impl Master {
                 Event::Signals(signals) => {
                     for signal in signals {
                         let stopping = matches!(self.phase, Phase::Stopping);
-                        if let Some(command) = Command::of_signal(signal, stopping) {
+                        let usual = Command::of_signal(signal, stopping);
+                        if let Some(command) = self.companions.command(signal).or(usual) {
                             tracing::info!("{signal} received");
                             self.act(command, None);
                         }
@@ -151,7 +157,7 @@ impl Master {
             self.reap();
             self.look_at_the_clock();
             self.forget_generations();
-            if matches!(self.phase, Phase::Stopping) && self.is_alone() {
+            if matches!(self.phase, Phase::Stopping) && self.is_alone() && self.companions_end() {
                 return self.finish();
             }
         }
@@ -170,6 +176,7 @@ impl Master {
     fn patience(&self) -> Duration {
         let busy = !matches!(self.phase, Phase::Serving)
             || self.handover.is_some()
+            || self.companions.is_restless()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
         let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
@@ -220,7 +227,7 @@ impl Master {
                         self.zygote_gone(number);
                     } else if self.children.by_pid(pid).is_some() {
                         self.worker_died(pid, status);
-                    } else {
+                    } else if !self.companion_died(pid, status) {
                         self.children.keep_unclaimed(pid, status);
                     }
                 }
@@ -258,6 +265,7 @@ impl Master {
             self.zygote_overdue(number, now);
         }
         self.respawn(now);
+        self.companions_check();
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }

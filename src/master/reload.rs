@@ -85,6 +85,7 @@ impl Master {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        super::hooks::check(&config)?;
         let venv = privileges::visible_venv(&config, &self.directory, &self.program)?;
         if let Some(active) = self.generation(self.active) {
             tell_what_needs_a_restart(&active.config, &config);
@@ -114,6 +115,9 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
+        if let Err(error) = self.companions_begin(false) {
+            tracing::error!("{error}");
+        }
         self.notify.ready(&self.status());
         self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
@@ -226,6 +230,7 @@ impl Master {
             generation.retire();
             generation.kill();
         }
+        self.companions.kill();
     }
 }
 

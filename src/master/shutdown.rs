@@ -71,6 +71,7 @@ impl Master {
 
     /// The last child is gone: takes the files away and returns the exit code.
     pub(super) fn finish(&mut self) -> i32 {
+        self.atexit_hooks();
         if (self.vacuum() || self.failure.is_some())
             && let Some(pidfile) = self.pidfile.take()
         {

@@ -1,14 +1,15 @@
-//! The process's environment variables, changed before anything else reads them.
+//! The process's environment variables, changed where nothing else reads them.
 
 use std::ffi::OsString;
 
 /// Sets variables of this process, and removes those without a value. Called by a zygote before it
-/// starts Python.
+/// starts Python, and for hooks, by processes whose other threads, where there are any, leave the
+/// environment alone.
 pub fn change<'a>(variables: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
     let possible = |name: &str| !name.is_empty() && !name.contains(['\0', '=']);
     for (name, value) in variables.filter(|(name, _)| possible(name)) {
         match value {
-            // SAFETY: the caller has one thread, so nobody reads the environment meanwhile.
+            // SAFETY: the caller sees to it that no other thread reads the environment meanwhile.
             Some(value) if !value.contains('\0') => unsafe { std::env::set_var(name, value) },
             Some(_) => {}
             // SAFETY: as above.

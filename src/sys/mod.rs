@@ -14,5 +14,6 @@ pub mod memory;
 pub mod process;
 pub mod shared;
 pub mod signal;
+pub mod spawn;
 pub mod title;
 pub mod user;

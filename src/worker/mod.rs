@@ -18,6 +18,7 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
 use crate::python::{self, App, Interpreter};
 use crate::scoreboard::Scoreboard;
@@ -54,6 +55,8 @@ const ORPHANED: Duration = Duration::from_secs(1);
 pub struct Assignment {
     /// Its number, 1 to `processes`.
     pub id: usize,
+    /// Whether it is the first of its number in its generation.
+    pub first: bool,
     /// Its cell on the scoreboard.
     pub cell: usize,
     /// The generation it belongs to.
@@ -91,6 +94,26 @@ pub fn run(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) 
         }
     };
     process::exit(code)
+}
+
+/// Loads the app, with the hooks before and after it. Called by whoever loads it: the zygote, or each
+/// worker with `lazy-apps`.
+pub fn load(interpreter: &Interpreter, config: &Config) -> Result<App> {
+    Phase::PreApp.run(config)?;
+    let app = interpreter.load(config)?;
+    Phase::PostApp.run(config)?;
+    Ok(app)
+}
+
+/// The hooks of a worker that is about to accept.
+fn accepting(config: &Config, id: usize, first: bool) -> Result<()> {
+    let phases = [
+        (Phase::Accepting, true),
+        (Phase::AcceptingOnce, first),
+        (Phase::Accepting1, id == 1),
+        (Phase::Accepting1Once, id == 1 && first),
+    ];
+    phases.into_iter().filter(|(_, due)| *due).try_for_each(|(phase, _)| phase.run(config))
 }
 
 /// A worker, as its cores share it.
@@ -133,15 +156,17 @@ impl Worker {
     /// Everything up to "ready to serve".
     fn start(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) -> Result<(Arc<Self>, Option<App>)> {
         let config = Arc::clone(&assignment.config);
+        let (id, first) = (assignment.id, assignment.first);
         let prefix = config.procname_prefix.as_deref().unwrap_or_default();
         title::set(&format!("{prefix}rustwsgi worker {}", assignment.id));
         terms::take_place(&config, assignment.id);
+        Phase::PostFork.run(&config)?;
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
         let app = match app {
-            None if config.lazy_apps => match interpreter.load(&config) {
+            None if config.lazy_apps => match load(interpreter, &config) {
                 Ok(app) => Some(app),
-                Err(error) if config.need_app => return Err(error),
+                Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
                 Err(error) => {
                     tracing::error!("{error}");
                     None
@@ -150,6 +175,7 @@ impl Worker {
             app => app,
         };
         terms::change_directory(&config)?;
+        accepting(&config, id, first)?;
         Ok((worker, app))
     }
 

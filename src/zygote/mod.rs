@@ -5,6 +5,7 @@
 //! the GIL held, so that it stays a still image which workers share.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,13 +17,14 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
 use crate::python::{App, Interpreter, Venv, find_venv};
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
 use crate::sys::process::{self, Fork};
 use crate::sys::user::Identity;
-use crate::sys::{environment, memory, signal, title};
+use crate::sys::{environment, memory, signal, title, user};
 use crate::worker::{self, Assignment};
 
 mod confinement;
@@ -92,9 +94,9 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     let app = if config.lazy_apps {
         None
     } else {
-        match interpreter.load(config) {
+        match worker::load(&interpreter, config) {
             Ok(app) => Some(app),
-            Err(error) if config.need_app => return Err(error),
+            Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
             Err(error) => {
                 tracing::error!("{error}");
                 tracing::warn!("no app loaded: every request is answered with 500 (`need-app = false`)");
@@ -133,17 +135,33 @@ fn settle(birth: &Birth) -> Result<()> {
     }
     memory::keep_large_blocks();
     let variables = variables::wanted(birth)?;
-    confinement::limit(config);
-    birth.enter_jail()?;
-    birth.drop_at(Moment::Start)?;
-    reach::enter(birth)?;
     environment::change(variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+    confinement::limit(config);
+    let root = user::is_root();
+    // At the start the master has done these already.
+    let again = birth.generation > 1;
+    if again {
+        Phase::Asap.run(config)?;
+    }
+    birth.enter_jail()?;
+    if again {
+        Phase::InJail.run(config)?;
+        if root {
+            Phase::AsRoot.run(config)?;
+        }
+    }
+    birth.drop_at(Moment::Start)?;
+    if root {
+        Phase::AsUser.run(config)?;
+    }
+    reach::enter(birth)?;
     Ok(())
 }
 
 /// Forks workers until the master closes the link.
 fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
     let mut listeners = Vec::new();
+    let mut forked = HashSet::new();
     loop {
         match birth.link.receive::<ToZygote>() {
             Ok(Some((ToZygote::Listen { sockets }, descriptors))) => match link::adopt(sockets, descriptors) {
@@ -154,7 +172,7 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                 }
             },
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
-                fork_worker(birth, interpreter, app, &listeners, worker, cell)
+                fork_worker(birth, interpreter, app, &listeners, (worker, forked.insert(worker)), cell)
             }
             Ok(None) => return 0,
             Err(error) => {
@@ -171,7 +189,7 @@ fn fork_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) {
     interpreter.before_fork();
@@ -181,7 +199,7 @@ fn fork_worker(
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
                 let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
                 interpreter.after_fork_child();
-                become_worker(birth, interpreter, app, listeners, worker, cell);
+                become_worker(birth, interpreter, app, listeners, (worker, first), cell);
             }
             Ok(Fork::Parent(pid)) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
@@ -216,7 +234,7 @@ fn become_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) -> ! {
     // The parent's death is watched from here on, so it has to be the right parent already.
@@ -231,6 +249,7 @@ fn become_worker(
         (Ok(listeners), Ok(seat)) => worker::run(
             Assignment {
                 id: worker,
+                first,
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),

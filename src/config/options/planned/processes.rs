@@ -76,7 +76,6 @@ planned! {
         ["touch-chain-reload"] List, Common, "replaces the workers one by one when this file is touched";
         ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
         ["touch-logreopen"] List, Common, "opens the log anew when this file is touched";
-        ["touch-exec"] List, Rare, "runs a command when a file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
         ["fs-reload"] List, Rare, "reloads when something in this directory changes";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";

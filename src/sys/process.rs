@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -78,11 +79,19 @@ impl Handle {
     /// Blocks until the process is gone, at most `timeout` (`None`: without bound); false when the
     /// time was up.
     pub fn wait_exit(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = match timeout {
-            Some(timeout) => PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX),
-            None => PollTimeout::NONE,
-        };
-        Ok(poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let bound = match left {
+                Some(left) => PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
+                None => PollTimeout::NONE,
+            };
+            match poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], bound) {
+                // Ctrl-Z and `fg` interrupt the wait, and do not end it.
+                Err(Errno::EINTR) => {}
+                found => return Ok(found? > 0),
+            }
+        }
     }
 }
 

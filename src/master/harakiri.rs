@@ -2,9 +2,9 @@
 //!
 //! The deadline stands on the scoreboard, set by the core that runs the request, so a busy sibling
 //! can't postpone it. The worker first prints the Python stack of each thread (a signal handler does
-//! it, even where C code holds the GIL), and is killed on the next look.
+//! it, even where C code holds the GIL), and is killed a moment later.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,10 +13,14 @@ use super::children::Children;
 use super::generation::Generation;
 use crate::sys::clock;
 
+/// How long a worker has to print its Python stack, nanoseconds. Events come faster than it can.
+const LAST_WORDS: u64 = 150_000_000;
+
 /// Workers that were asked for their stack and die next.
 #[derive(Debug, Default)]
 pub struct Harakiri {
-    condemned: HashSet<Pid>,
+    /// And when, CLOCK_MONOTONIC nanoseconds.
+    condemned: HashMap<Pid, u64>,
 }
 
 impl Harakiri {
@@ -34,7 +38,11 @@ impl Harakiri {
             if overdue.is_empty() {
                 // It answered after all, between the stack and the kill.
                 self.condemned.remove(&pid);
-            } else if self.condemned.remove(&pid) {
+            } else if let Some(at) = self.condemned.get(&pid).copied() {
+                if now < at {
+                    continue;
+                }
+                self.condemned.remove(&pid);
                 tracing::error!("HARAKIRI triggered by worker {} core {} !!!", worker.id, overdue[0]);
                 let _ = kill(pid, Signal::SIGKILL);
             } else {
@@ -48,7 +56,7 @@ impl Harakiri {
                 }
                 tracing::error!("HARAKIRI !!! end of worker {} status, its Python stacks follow !!!", worker.id);
                 let _ = kill(pid, Signal::SIGUSR2);
-                self.condemned.insert(pid);
+                self.condemned.insert(pid, now + LAST_WORDS);
             }
         }
     }

@@ -32,7 +32,8 @@ pub struct Totals {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Cell {
-    /// The worker's pid; 0 while the cell is free.
+    /// The worker's pid, which it writes itself when it begins to serve; 0 before, and while the
+    /// cell is free.
     pub pid: AtomicU32,
     /// The worker's number, 1 to `processes`.
     pub worker: AtomicU32,

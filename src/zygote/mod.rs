@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use nix::sched::sched_yield;
 use nix::sys::signal::Signal;
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 
 use crate::config::Config;
@@ -168,18 +168,19 @@ fn fork_worker(
 ) {
     interpreter.before_fork();
     match process::fork() {
-        Ok(Fork::Child) => match process::fork() {
-            Ok(Fork::Child) => {
+        Ok(Fork::Child) => match (getpid(), process::fork()) {
+            (between, Ok(Fork::Child)) => {
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
                 let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
                 interpreter.after_fork_child();
+                await_adoption(birth, between);
                 become_worker(birth, interpreter, app, listeners, worker, cell);
             }
-            Ok(Fork::Parent(pid)) => {
+            (_, Ok(Fork::Parent(pid))) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
                 process::exit(0);
             }
-            Err(error) => {
+            (_, Err(error)) => {
                 report(birth, &FromZygote::NotForked { cell, reason: error.to_string() });
                 process::exit(1);
             }
@@ -187,7 +188,17 @@ fn fork_worker(
         Ok(Fork::Parent(between)) => {
             interpreter.after_fork_parent();
             // It exits right after its fork; only a signal could make the wait fail.
-            while let Err(nix::errno::Errno::EINTR) = waitpid(between, None) {}
+            let end = loop {
+                match waitpid(between, None) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    end => break end,
+                }
+            };
+            // Killed before it could tell, as when memory runs out. Where it had forked already, the
+            // master ends a worker that it was never told of.
+            if let Ok(WaitStatus::Signaled(_, signal, _)) = end {
+                report(birth, &FromZygote::NotForked { cell, reason: format!("killed by {signal}") });
+            }
         }
         Err(error) => {
             interpreter.after_fork_parent();
@@ -202,6 +213,18 @@ fn report(birth: &Birth, message: &FromZygote) {
     }
 }
 
+/// Waits until the process between zygote and worker is gone: the worker watches its parent's death,
+/// so it has to be the right parent already. Whoever adopts it instead of the master is nobody to
+/// work for.
+fn await_adoption(birth: &Birth, between: Pid) {
+    while getppid() == between {
+        let _ = sched_yield();
+    }
+    if getppid() != birth.master {
+        process::exit(1);
+    }
+}
+
 /// The worker's first steps as a process of its own.
 fn become_worker(
     birth: &Birth,
@@ -211,13 +234,6 @@ fn become_worker(
     worker: usize,
     cell: usize,
 ) -> ! {
-    // The parent's death is watched from here on, so it has to be the right parent already.
-    while getppid() != birth.master {
-        if birth.master != getppid() && crate::sys::process::Handle::open(birth.master).is_err() {
-            process::exit(1);
-        }
-        let _ = sched_yield();
-    }
     let listeners: std::io::Result<Vec<Listener>> = listeners.iter().map(Listener::try_clone).collect();
     match (listeners, birth.seat.try_clone()) {
         (Ok(listeners), Ok(seat)) => worker::run(

@@ -4,10 +4,14 @@
 //! loop; the asking side is called by `cli`. One line of JSON each way. Only root and the user the
 //! master runs as are heard.
 
+use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -15,7 +19,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::command::Command;
 use super::events::Event;
@@ -25,6 +29,10 @@ use crate::sys::process::Handle;
 
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the control socket rests when there is no descriptor for a client.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Clients heard at a time, those included who wait for an outcome. The others wait to be accepted.
+const CLIENTS: usize = 64;
 /// The longest request line, bytes.
 const LONGEST: u64 = 4096;
 
@@ -50,9 +58,19 @@ pub fn bind(name: &[u8]) -> io::Result<UnixListener> {
 /// Serves the control socket for as long as the runtime lives. Called inside the runtime.
 pub async fn serve(listener: UnixListener, events: mpsc::Sender<Event>) {
     let Ok(listener) = tokio::net::UnixListener::from_std(listener) else { return };
-    // Accept fails when descriptors run out; the client then sees a closed connection and says so.
-    while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(converse(client, events.clone()));
+    let room = Arc::new(Semaphore::new(CLIENTS));
+    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                let events = events.clone();
+                tokio::spawn(async move {
+                    converse(client, events).await;
+                    drop(place);
+                });
+            }
+            // Descriptors run out, which passes: a master that went deaf could not be reloaded again.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }
 
@@ -72,10 +90,17 @@ async fn converse(mut client: tokio::net::UnixStream, events: mpsc::Sender<Event
             if events.send(Event::Asked(ask.command, waiter)).await.is_err() {
                 return;
             }
-            // A waiter that is dropped unheard belongs to a master that went on to something else.
-            match outcome.await {
-                Ok(outcome) => outcome,
-                Err(_) => return,
+            // A client says nothing more: what can be read is its end, and nobody waits any longer.
+            let mut more = [0];
+            let mut gone = pin!(reader.read(&mut more));
+            let mut outcome = pin!(outcome);
+            let first = poll_fn(|context| match outcome.as_mut().poll(context) {
+                Poll::Ready(outcome) => Poll::Ready(outcome.ok()),
+                Poll::Pending => gone.as_mut().poll(context).map(|_| None),
+            });
+            match first.await {
+                Some(outcome) => outcome,
+                None => return,
             }
         }
         Err(error) => {
@@ -83,9 +108,12 @@ async fn converse(mut client: tokio::net::UnixStream, events: mpsc::Sender<Event
         }
     };
     if let Ok(bytes) = serde_json::to_vec(&outcome) {
-        // A client that left does not need its answer.
-        let _ = writer.write_all(&bytes).await;
-        let _ = writer.write_all(b"\n").await;
+        let answer = async {
+            writer.write_all(&bytes).await?;
+            writer.write_all(b"\n").await
+        };
+        // A client that left does not need its answer, and one that never reads must not stay.
+        let _ = tokio::time::timeout(PATIENCE, answer).await;
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
+use socket2::SockRef;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -62,7 +63,12 @@ impl Plan {
                 Planned::Kept(at, protocol) => open[at]
                     .try_clone()
                     .map_err(|error| Error::system("dup", error))
-                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept })),
+                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept }))
+                    .inspect(|kept| {
+                        // Asked again, a socket that listens takes the new length of its queue; one
+                        // that can't keeps the old.
+                        let _ = SockRef::from(&kept.fd).listen(self.backlog as i32);
+                    }),
                 Planned::New(reserved) => reserved.listen(backlog, &self.access),
             };
             match listener {

@@ -145,14 +145,14 @@ impl Master {
             events.watch_signals(Arc::clone(&watch));
             let (ours, seat) = Channel::pair().map_err(failed("socketpair"))?;
             ours.set_nonblocking().map_err(failed("fcntl"))?;
-            events.watch_workers(ours);
+            events.watch_workers(ours.try_clone().map_err(failed("dup"))?);
             if let Some(held) = &pidfile {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
-            Ok((pidfile, watch, events, seat))
+            Ok((pidfile, watch, events, seat, ours))
         };
-        let (pidfile, watch, events, seat) = match made() {
+        let (pidfile, watch, events, seat, seats) = match made() {
             Ok(made) => made,
             Err(error) => return Err(Box::new((error, boot))),
         };
@@ -163,6 +163,7 @@ impl Master {
             events,
             watch,
             seat,
+            seats,
             pidfile,
             boot,
             generations: Vec::new(),

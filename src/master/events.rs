@@ -22,7 +22,6 @@ use super::command::Command;
 use super::control::{self, Waiter};
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
-use crate::worker::notice::Notice;
 use crate::zygote::link::FromZygote;
 
 /// One thing that happened.
@@ -32,8 +31,8 @@ pub enum Event {
     Signals(Vec<Signal>),
     /// The zygote of a generation said something, or closed its link.
     Zygote(u64, Option<FromZygote>),
-    /// A worker said something.
-    Worker(Notice),
+    /// Workers said something, which is still to be read.
+    Workers,
     /// Somebody asks for something and waits for how it ends.
     Asked(Command, Waiter),
     /// The time was up.
@@ -85,18 +84,20 @@ impl Events {
         }))
     }
 
-    /// Queues what workers say.
+    /// Queues that workers say something. The master reads it by itself, before it acts on a death.
     pub fn watch_workers(&self, seats: Channel) {
         let sender = self.sender.clone();
-        self.runtime.spawn(receive(seats, move |notice: Option<Notice>| {
-            let sender = sender.clone();
-            async move {
-                match notice {
-                    Some(notice) => sender.send(Event::Worker(notice)).await.is_ok(),
-                    None => false,
+        self.runtime.spawn(async move {
+            let Ok(ready) = readiness(&seats) else { return };
+            while ready.readable().await.is_ok() {
+                // From here on what comes makes it ready again, and all that is there is read.
+                let _ =
+                    ready.try_io(Interest::READABLE, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
+                if sender.send(Event::Workers).await.is_err() {
+                    return;
                 }
             }
-        }));
+        });
     }
 
     /// Queues what comes over the control socket.

@@ -51,18 +51,23 @@ pub struct Generation {
     pub zygote: Option<Pid>,
     /// Whether the zygote can fork workers already.
     pub ready: bool,
-    /// CLOCK_MONOTONIC nanoseconds by which it has to be ready.
+    /// CLOCK_MONOTONIC nanoseconds by which the zygote has to be ready, and once it is, the workers.
     pub deadline: u64,
-    /// Whether the deadline has passed, and the zygote was told to say where it is and die.
+    /// Whether the deadline has passed, and who hangs was told to say where.
     pub overdue: bool,
     /// Whether the zygote has closed its end of the link.
     pub silent: bool,
     /// How the zygote died.
     pub death: Option<WaitStatus>,
+    /// CLOCK_MONOTONIC nanoseconds at which a dead zygote counts as silent: a process that the app
+    /// forked at import may hold the link open for as long as it lives.
+    pub silent_by: u64,
+    /// Whether nobody needs it any more. It stays in the list until nothing of it is left.
+    pub retired: bool,
     link: Option<Link>,
 }
 
-/// The master's end of the link to a zygote. Dropping it ends a zygote that waits for work.
+/// The master's end of the link to a zygote.
 #[derive(Debug)]
 struct Link {
     channel: Channel,
@@ -80,6 +85,9 @@ impl Generation {
     ) -> Result<Self> {
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
         let seat = parentage.seat.try_clone().map_err(|error| Error::system("dup", error))?;
+        // All that can fail comes before the fork: a zygote that nobody noted would be nobody's.
+        let reading = ours.set_nonblocking().and_then(|()| ours.try_clone());
+        let reading = reading.map_err(|error| Error::system("dup", error))?;
         let master = getpid();
         match process::fork().map_err(|error| Error::system("cannot fork the zygote", error))? {
             Fork::Child => {
@@ -98,23 +106,19 @@ impl Generation {
             }
             Fork::Parent(pid) => {
                 drop(theirs);
-                let listen = |channel: &Channel| channel.set_nonblocking().and_then(|()| channel.try_clone());
-                let reading = listen(&ours).map_err(|error| Error::system("dup", error))?;
-                let deadline = match config.startup_timeout {
-                    0 => u64::MAX,
-                    seconds => clock::monotonic().saturating_add(seconds.saturating_mul(1_000_000_000)),
-                };
                 let link = Some(Link { reader: parentage.events.watch_zygote(number, reading), channel: ours });
                 Ok(Self {
                     number,
+                    deadline: clock::monotonic().saturating_add(patience(&config)),
                     config,
                     board,
                     zygote: Some(pid),
                     ready: false,
-                    deadline,
                     overdue: false,
                     silent: false,
                     death: None,
+                    silent_by: 0,
+                    retired: false,
                     link,
                 })
             }
@@ -142,16 +146,37 @@ impl Generation {
         Ok(cell)
     }
 
-    /// Lets the zygote go: nobody will ask it for a worker again.
+    /// The zygote can fork: its workers have as long again.
+    pub fn is_up(&mut self) {
+        self.ready = true;
+        self.overdue = false;
+        self.deadline = clock::monotonic().saturating_add(self.patience());
+    }
+
+    /// How long the import may take (`startup-timeout`), nanoseconds.
+    pub fn patience(&self) -> u64 {
+        patience(&self.config)
+    }
+
+    /// Ends the zygote: nobody will ask it for a worker again. It has nothing to finish, and may be
+    /// stopped or hang. What it said is still read to the end: a worker that it forked last must not
+    /// stay unknown, and serve the old code for ever.
     pub fn retire(&mut self) {
         self.ready = false;
+        self.retired = true;
+        self.kill();
+    }
+
+    /// Nothing more is read from the zygote.
+    pub fn hang_up(&mut self) {
+        self.silent = true;
         self.link = None;
     }
 
     fn send(&self, message: &ToZygote, descriptors: &[BorrowedFd<'_>]) -> std::io::Result<()> {
         match &self.link {
-            Some(link) => link.channel.send(message, descriptors),
-            None => Err(std::io::ErrorKind::NotConnected.into()),
+            Some(link) if !self.retired => link.channel.send(message, descriptors),
+            _ => Err(std::io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -169,6 +194,14 @@ impl Generation {
             // It may have died by itself; its death is reaped either way.
             let _ = kill(pid, Signal::SIGKILL);
         }
+    }
+}
+
+/// How long the import may take, nanoseconds; for ever where the configuration says 0.
+fn patience(config: &Config) -> u64 {
+    match config.startup_timeout {
+        0 => u64::MAX,
+        seconds => seconds.saturating_mul(1_000_000_000),
     }
 }
 

@@ -7,6 +7,7 @@
 //! nothing else that is above the floor of sockets.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use crate::config::Source;
 use crate::error::Error;
@@ -21,6 +23,7 @@ use crate::net::listener::Listener;
 use crate::sys::channel::Channel;
 use crate::sys::clock;
 use crate::sys::signal::Watch;
+use crate::worker::notice::Notice;
 
 mod boot;
 mod children;
@@ -54,6 +57,9 @@ const SECOND: u64 = 1_000_000_000;
 /// A worker that dies within this time, nanoseconds, died young.
 const YOUNG: u64 = SECOND;
 
+/// How long a process may say that it serves before its zygote says that it was forked, nanoseconds.
+const STRANGE: u64 = 10 * SECOND;
+
 /// Workers of a generation that may die before they serve until it counts as failed.
 const STILLBORN: u32 = 3;
 
@@ -66,6 +72,8 @@ pub struct Master {
     events: Events,
     watch: Arc<Watch>,
     seat: Channel,
+    /// The other end of all seats.
+    seats: Channel,
     pidfile: Option<Pidfile>,
     boot: Boot,
     /// All that have a process left, the retired ones too.
@@ -135,10 +143,15 @@ impl Master {
                 Event::Asked(command, waiter) => self.act(command, Some(waiter)),
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
-                Event::Worker(notice) => self.worker_said(notice),
-                Event::Tick => {}
+                // Heard below, like whatever else comes in meanwhile.
+                Event::Workers | Event::Tick => {}
             }
-            self.reap();
+            // What the dead said last was said before they died: heard before their end is acted on.
+            let dead = self.reap();
+            self.hear_workers();
+            for (pid, status) in dead {
+                self.died(pid, status);
+            }
             self.look_at_the_clock();
             self.forget_generations();
             if matches!(self.phase, Phase::Stopping) && self.is_alone() {
@@ -196,28 +209,46 @@ impl Master {
 
     // ---- deaths and deadlines
 
-    /// Reaps every child that is dead. Orphans of the app's are among them: they are reaped too and
-    /// change nothing.
-    fn reap(&mut self) {
+    /// Hears what workers have said by now.
+    fn hear_workers(&mut self) {
+        loop {
+            match self.seats.receive::<Notice>() {
+                Ok(Some((notice, _))) => self.worker_said(notice),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::error!("a message that can't be read was dropped: {error}");
+                }
+                // The master holds a seat itself, so the channel has no end.
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// A child is dead. Orphans of the app's are among them: they change nothing.
+    fn died(&mut self, pid: Pid, status: WaitStatus) {
+        if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
+            zygote.zygote = None;
+            zygote.death = Some(status);
+            zygote.silent_by = clock::monotonic() + SECOND;
+            let number = zygote.number;
+            self.zygote_gone(number);
+        } else if self.children.by_pid(pid).is_some() {
+            self.worker_died(pid, status);
+        } else {
+            self.children.keep_unclaimed(pid, status);
+        }
+    }
+
+    /// Reaps every child that is dead.
+    fn reap(&mut self) -> Vec<(Pid, WaitStatus)> {
+        let mut dead = Vec::new();
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) => {
-                    if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
-                        zygote.zygote = None;
-                        zygote.death = Some(status);
-                        let number = zygote.number;
-                        self.zygote_gone(number);
-                    } else if self.children.by_pid(pid).is_some() {
-                        self.worker_died(pid, status);
-                    } else {
-                        self.children.keep_unclaimed(pid, status);
-                    }
-                }
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) => dead.push((pid, status)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return dead,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => {
                     tracing::error!("waitpid(): {error}");
-                    break;
+                    return dead;
                 }
             }
         }
@@ -240,9 +271,12 @@ impl Master {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }
-        if let Some(coming) = self.coming().filter(|coming| !coming.ready && now >= coming.deadline) {
-            let number = coming.number;
-            self.zygote_overdue(number, now);
+        self.hang_up_on_the_dead(now);
+        self.coming_overdue(now);
+        self.end_what_hangs(now);
+        for stranger in self.children.take_strangers(now.saturating_sub(STRANGE)) {
+            tracing::error!("a worker (pid: {stranger}) that nobody told of was killed");
+            let _ = kill(stranger, Signal::SIGKILL);
         }
         self.respawn(now);
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
@@ -258,13 +292,17 @@ impl Master {
 
     /// Drops retired generations of which nothing is left.
     fn forget_generations(&mut self) {
-        let (active, latest, children) = (self.active, self.latest, &self.children);
+        let (active, latest, children) = (self.active, self.latest, &mut self.children);
         let coming = matches!(self.phase, Phase::Starting | Phase::Reloading(_));
         self.generations.retain(|generation| {
-            generation.number == active
+            let kept = generation.number == active
                 || (coming && generation.number == latest)
                 || generation.zygote.is_some()
-                || children.iter().any(|worker| worker.generation == generation.number)
+                || children.iter().any(|worker| worker.generation == generation.number);
+            if !kept {
+                children.forget(generation.number);
+            }
+            kept
         });
     }
 

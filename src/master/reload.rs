@@ -157,7 +157,7 @@ impl Master {
         match &mut self.phase {
             Phase::Serving => self.begin_reload(waiters),
             Phase::Reloading(reload) => reload.again.get_or_insert_default().extend(waiters),
-            Phase::Starting | Phase::Stopping => {}
+            Phase::Starting | Phase::Stopping => refuse(waiters),
         }
     }
 
@@ -169,7 +169,7 @@ impl Master {
         sockets::discard(&opened, &self.listeners);
         drop(opened);
         if self.latest != self.active {
-            self.give_up(self.latest);
+            self.retire_generation(self.latest);
         }
         tracing::error!("{error}");
         tracing::error!("reload failed, the old code goes on serving");
@@ -185,26 +185,13 @@ impl Master {
         }
     }
 
-    /// Ends a generation politely: its workers finish, its zygote goes.
-    fn retire_generation(&mut self, number: u64) {
+    /// Ends a generation politely: its workers finish what they have, its zygote goes. One that never
+    /// served may hold requests too: its first workers listen before the last one does.
+    pub(super) fn retire_generation(&mut self, number: u64) {
         if let Some(generation) = self.generation_mut(number) {
             generation.retire();
         }
-        self.children.remove_all_asked(number);
         for pid in self.pids_of(number) {
-            self.retire(pid);
-        }
-    }
-
-    /// Ends a generation that never served.
-    pub(super) fn give_up(&mut self, number: u64) {
-        if let Some(generation) = self.generation_mut(number) {
-            generation.retire();
-            generation.kill();
-        }
-        self.children.remove_all_asked(number);
-        for pid in self.pids_of(number) {
-            // Some of its workers may have accepted requests: those are finished.
             self.retire(pid);
         }
     }
@@ -222,8 +209,14 @@ impl Master {
         }
         for generation in &mut self.generations {
             generation.retire();
-            generation.kill();
         }
+    }
+}
+
+/// Tells clients that there will be no reload for them.
+pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>) {
+    for waiter in waiters {
+        answer(Some(waiter), &Err(Error::new(Code::ReloadFailed, "the instance is stopping")));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Requests in hand are finished, for at most `worker-reload-mercy`; then the processes are gone,
 //! then the files, then the master.
 
-use super::reload::answer;
+use super::reload::refuse;
 use super::{Master, Phase, sockets};
 use crate::error::{Code, Error};
 
@@ -19,24 +19,13 @@ impl Master {
             Phase::Serving | Phase::Reloading(_) => {}
         }
         tracing::info!("graceful shutdown triggered...");
-        let stopped = Err(Error::new(Code::ReloadFailed, "the instance was stopped"));
         if let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Stopping) {
-            for waiter in reload.into_waiters() {
-                answer(Some(waiter), &stopped);
-            }
-            self.give_up(self.latest);
+            refuse(reload.into_waiters());
         }
         self.handed_over();
-        self.respawns.clear();
-        for generation in &mut self.generations {
-            generation.retire();
-        }
-        let numbers: Vec<u64> = self.generations.iter().map(|generation| generation.number).collect();
-        for number in numbers {
-            self.children.remove_all_asked(number);
-            for pid in self.pids_of(number) {
-                self.retire(pid);
-            }
+        self.abandon_the_coming();
+        for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
+            self.retire_generation(number);
         }
         // New clients are refused from here on, and go to another instance where there is one;
         // those in the queue are served by the workers that still hold the sockets.
@@ -58,13 +47,18 @@ impl Master {
         tracing::error!("{error}");
         self.failure = Some(error);
         self.phase = Phase::Stopping;
+        self.abandon_the_coming();
+        self.kill_all();
+    }
+
+    /// Gives up what was under way for a generation that will not come: its sockets were never said
+    /// to be served.
+    fn abandon_the_coming(&mut self) {
         self.plan = None;
         self.respawns.clear();
         let opened = std::mem::take(&mut self.coming_listeners);
-        sockets::discard(&opened, &[]);
-        self.kill_all();
-        let latest = self.latest;
-        self.children.remove_all_asked(latest);
+        sockets::discard(&opened, &self.listeners);
+        refuse(self.reload_after_start.take().into_iter().flatten());
     }
 
     /// The last child is gone: takes the files away and returns the exit code.

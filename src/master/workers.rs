@@ -36,7 +36,7 @@ impl Master {
     pub(super) fn worker_forked(&mut self, number: u64, cell: usize, pid: Pid) {
         let cores = self.generation(number).map_or(1, |generation| generation.board.cores());
         let Some((worker, again, early, death)) = self.children.forked(number, cell, pid) else {
-            // Its generation was given up meanwhile.
+            // Its zygote was taken for silent already.
             let _ = kill(pid, Signal::SIGKILL);
             return;
         };
@@ -45,21 +45,23 @@ impl Master {
         } else {
             tracing::info!("spawned uWSGI worker {} (pid: {pid}, cores: {cores})", worker.id);
         }
-        if let Some(generation) = self.generation(number) {
-            generation.board.cell(cell).pid.store(pid.as_raw() as u32, Relaxed);
-        }
         if let Some(notice) = early {
             self.worker_said(notice);
         }
-        if let Some(status) = death {
+        // An orphan of the app's may have died under this pid before: then the worker lives.
+        if let Some(status) = death
+            && kill(pid, None).is_err()
+        {
             self.worker_died(pid, status);
+        } else if self.generation(number).is_none_or(|generation| generation.retired) {
+            self.retire(pid);
         }
     }
 
     pub(super) fn worker_said(&mut self, notice: Notice) {
         let pid = Pid::from_raw(notice.pid() as i32);
         let Some(worker) = self.children.by_pid(pid) else {
-            self.children.keep_early(pid, notice);
+            self.children.keep_early(pid, notice, clock::monotonic());
             return;
         };
         let (id, number) = (worker.id, worker.generation);
@@ -73,7 +75,8 @@ impl Master {
             }
             Notice::Recycle { reason, .. } => {
                 tracing::info!("...The work of process {pid} is done ({reason}). Seeya!");
-                self.ask_worker(number, id);
+                worker.recycling = true;
+                self.respawns.push(Respawn { id, at: clock::monotonic() });
             }
             Notice::Finishing { .. } => self.accepts_no_more(pid),
             Notice::Failed { error, .. } => {
@@ -112,19 +115,23 @@ impl Master {
     pub(super) fn retire(&mut self, pid: Pid) {
         let mercy = |generation: &Generation| generation.config.worker_reload_mercy.saturating_mul(SECOND);
         let Some(worker) = self.children.by_pid(pid) else { return };
-        if matches!(worker.state, State::Leaving { .. }) {
+        if matches!(worker.state, State::Leaving { .. } | State::Unwanted) {
             return;
         }
-        let (number, signal) = match worker.state {
-            // It has taken no request, and does not listen to a polite word yet.
-            State::Starting => (worker.generation, Signal::SIGKILL),
-            State::Serving | State::Leaving { .. } => (worker.generation, Signal::SIGHUP),
-        };
-        let mercy = self.generation(number).map_or(60 * SECOND, mercy);
+        let (number, cell, starting) = (worker.generation, worker.cell, worker.state == State::Starting);
+        let generation = self.generation(number);
+        let mercy = generation.map_or(60 * SECOND, mercy);
+        // Its own mark on the board comes before its notice: one that listens may hold a request.
+        let listens = generation.is_some_and(|it| it.board.cell(cell).pid.load(Relaxed) != 0);
         let now = clock::monotonic();
+        let (state, signal) = if starting && !listens {
+            // It has taken no request, and does not listen to a polite word yet.
+            (State::Unwanted, Signal::SIGKILL)
+        } else {
+            (State::Leaving { until: now.saturating_add(mercy), killed: false }, Signal::SIGHUP)
+        };
         if let Some(worker) = self.children.by_pid(pid) {
-            worker.state = State::Leaving { until: now.saturating_add(mercy), killed: signal == Signal::SIGKILL };
-            worker.since = now;
+            (worker.state, worker.since) = (state, now);
         }
         let _ = kill(pid, signal);
     }
@@ -140,6 +147,7 @@ impl Master {
         let (id, number) = (worker.id, worker.generation);
         self.accepts_no_more(pid);
         match worker.state {
+            State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
             }
@@ -184,6 +192,38 @@ impl Master {
         self.respawns.push(Respawn { id, at: now + wait * 1_000_000 });
     }
 
+    /// Looks after workers that do not come up: with `lazy-apps` the import may hang in any of them,
+    /// long after the start.
+    pub(super) fn end_what_hangs(&mut self, now: u64) {
+        let Some(active) = self.generation(self.active).filter(|active| active.ready && !active.retired) else {
+            return;
+        };
+        let (number, patience) = (active.number, active.patience());
+        if self.is_coming(number) {
+            return;
+        }
+        let mut deaf = false;
+        for worker in self.children.iter().filter(|it| it.generation == number && it.state == State::Starting) {
+            let late = now.saturating_sub(worker.since);
+            match worker.pid {
+                _ if late < patience => {}
+                None => deaf = true,
+                // The first one has it print its Python stack.
+                Some(pid) if late < patience.saturating_add(SECOND) => {
+                    tracing::error!("worker {} (pid: {pid}) does not come up: killed", worker.id);
+                    let _ = kill(pid, Signal::SIGABRT);
+                }
+                Some(pid) => {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+            }
+        }
+        if deaf {
+            tracing::error!("the zygote of generation {number} does not fork: killed");
+            self.generations.iter().filter(|it| it.number == number).for_each(Generation::kill);
+        }
+    }
+
     /// Forks the workers whose time has come.
     pub(super) fn respawn(&mut self, now: u64) {
         if matches!(self.phase, Phase::Stopping) {
@@ -201,7 +241,10 @@ impl Master {
                 .map(|it| it.number)
                 .collect();
             for number in owing {
-                if self.generation(number).is_some_and(|it| it.ready) {
+                if number == self.active && coming.is_some() && self.children.recycles(number, respawn.id) {
+                    // The reload brings a new one anyway; three at once would be one too many.
+                    self.respawns.push(Respawn { id: respawn.id, at: now + SECOND / 10 });
+                } else if self.generation(number).is_some_and(|it| it.ready) {
                     self.ask_worker(number, respawn.id);
                 } else if number == self.active && !matches!(self.phase, Phase::Starting) {
                     // Its zygote is gone; the next one forks the worker.

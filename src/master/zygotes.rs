@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Generation, Master, Parentage, Phase, Respawn, SECOND, children};
@@ -70,7 +71,7 @@ impl Master {
             self.coming_listeners = listeners;
             let coming = self.generations.iter_mut().find(|generation| generation.number == number);
             coming.map_or(Ok(()), |coming| {
-                coming.ready = true;
+                coming.is_up();
                 coming.hand_over(&self.coming_listeners)
             })
         });
@@ -96,7 +97,7 @@ impl Master {
     /// The link to a zygote closed: all that it had to say was said.
     pub(super) fn zygote_silent(&mut self, number: u64) {
         if let Some(generation) = self.generation_mut(number) {
-            generation.silent = true;
+            generation.hang_up();
             generation.kill();
         }
         self.zygote_gone(number);
@@ -110,6 +111,9 @@ impl Master {
         generation.ready = false;
         let overdue = generation.overdue;
         let owed = self.children.remove_all_asked(number);
+        if let Some(generation) = self.generation(number) {
+            owed.iter().for_each(|worker| generation.board.release(worker.cell));
+        }
         if self.is_coming(number) && overdue {
             self.import_timed_out();
         } else if self.is_coming(number) {
@@ -128,9 +132,28 @@ impl Master {
         }
     }
 
+    /// Takes zygotes for silent whose link is held open by processes that the app forked at import.
+    pub(super) fn hang_up_on_the_dead(&mut self, now: u64) {
+        let dead = |it: &&mut Generation| it.death.is_some() && !it.silent && now >= it.silent_by;
+        let numbers: Vec<u64> = self.generations.iter_mut().filter(dead).map(|it| it.number).collect();
+        for number in numbers {
+            if let Some(generation) = self.generation_mut(number) {
+                generation.hang_up();
+            }
+            self.zygote_gone(number);
+        }
+    }
+
+    /// The coming generation takes too long.
+    pub(super) fn coming_overdue(&mut self, now: u64) {
+        let Some(coming) = self.coming().filter(|coming| now >= coming.deadline) else { return };
+        let number = coming.number;
+        if coming.ready { self.workers_overdue(number, now) } else { self.zygote_overdue(number, now) }
+    }
+
     /// The import takes longer than allowed: the zygote prints where it is, and dies; one that can't
     /// even do that is killed a second later.
-    pub(super) fn zygote_overdue(&mut self, number: u64, now: u64) {
+    fn zygote_overdue(&mut self, number: u64, now: u64) {
         let Some(generation) = self.generation_mut(number) else { return };
         if generation.overdue {
             generation.kill();
@@ -139,6 +162,21 @@ impl Master {
             generation.overdue = true;
             generation.deadline = now + SECOND;
             generation.abort();
+        }
+    }
+
+    /// The zygote is ready and its workers do not come: they import with `lazy-apps` and hang, or
+    /// it hangs while it forks.
+    fn workers_overdue(&mut self, number: u64, now: u64) {
+        let Some(generation) = self.generation_mut(number) else { return };
+        if generation.overdue {
+            self.import_timed_out();
+        } else {
+            generation.overdue = true;
+            generation.deadline = now + SECOND / 2;
+            self.children.starting(number).for_each(|pid| {
+                let _ = kill(pid, Signal::SIGUSR2);
+            });
         }
     }
 

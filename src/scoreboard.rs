@@ -26,6 +26,8 @@ pub struct Scoreboard {
 pub struct Totals {
     /// Requests served.
     pub requests: AtomicU64,
+    /// 1 while no worker is to accept connections. Written by the master, who then pokes them.
+    pub paused: AtomicU32,
 }
 
 /// One worker process.
@@ -37,6 +39,8 @@ pub struct Cell {
     pub pid: AtomicU32,
     /// The worker's number, 1 to `processes`.
     pub worker: AtomicU32,
+    /// 1 while the worker accepts no connections because it was told so.
+    pub paused: AtomicU32,
     /// Requests served under this number, over respawns and reloads.
     pub requests: AtomicU64,
     /// Requests that ended in an exception.
@@ -126,6 +130,7 @@ impl Scoreboard {
         let cell = &self.cells[index];
         cell.worker.store(worker as u32, Relaxed);
         cell.pid.store(0, Relaxed);
+        cell.paused.store(0, Relaxed);
         cell.requests.store(requests, Relaxed);
         for counter in [&cell.exceptions, &cell.tx, &cell.running_micros] {
             counter.store(0, Relaxed);

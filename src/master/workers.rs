@@ -132,6 +132,9 @@ impl Master {
         };
         if let Some(worker) = self.children.by_pid(pid) {
             (worker.state, worker.since) = (state, now);
+            if signal == Signal::SIGHUP {
+                tracing::info!("Gracefully killing worker {} (pid: {pid})...", worker.id);
+            }
         }
         let _ = kill(pid, signal);
     }
@@ -146,6 +149,10 @@ impl Master {
         }
         let (id, number) = (worker.id, worker.generation);
         self.accepts_no_more(pid);
+        if matches!(self.phase, Phase::Stopping) {
+            let seconds = clock::monotonic().saturating_sub(worker.since) / SECOND;
+            tracing::info!("worker {id} buried after {seconds} seconds");
+        }
         match worker.state {
             State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
             State::Leaving { killed: true, .. } => {
@@ -163,6 +170,9 @@ impl Master {
                     _ => format!("died ({})", children::cause(status)),
                 };
                 tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
+                if worker.state == State::Starting {
+                    self.turnover_failed(number, id, &how);
+                }
                 self.replace(id, number, &worker, status);
             }
         }

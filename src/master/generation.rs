@@ -12,6 +12,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
 use tokio::task::JoinHandle;
 
+use super::crew::Crew;
 use super::events::Events;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -64,6 +65,8 @@ pub struct Generation {
     pub silent_by: u64,
     /// Whether nobody needs it any more. It stays in the list until nothing of it is left.
     pub retired: bool,
+    /// The numbers of the workers it is to have.
+    pub crew: Crew,
     link: Option<Link>,
 }
 
@@ -81,6 +84,7 @@ impl Generation {
         config: Arc<Config>,
         venv: Venv,
         board: Scoreboard,
+        crew: Crew,
         parentage: &Parentage<'_>,
     ) -> Result<Self> {
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
@@ -119,6 +123,7 @@ impl Generation {
                     death: None,
                     silent_by: 0,
                     retired: false,
+                    crew,
                     link,
                 })
             }

@@ -124,6 +124,20 @@ impl Scoreboard {
         &self.totals[0]
     }
 
+    /// Whether any core of a worker has a request.
+    pub fn is_busy(&self, cell: usize) -> bool {
+        (0..self.cores).any(|core| self.core(cell, core).started.load(Relaxed) != 0)
+    }
+
+    /// Microseconds that a worker has spent in requests up to `now`, those under way included.
+    pub fn worked(&self, cell: usize, now: u64) -> u64 {
+        let under_way = |core| match self.core(cell, core).started.load(Relaxed) {
+            0 => 0,
+            started => now.saturating_sub(started) / 1000,
+        };
+        self.cell(cell).running_micros.load(Relaxed) + (0..self.cores).map(under_way).sum::<u64>()
+    }
+
     /// Takes a free cell for worker `worker`, who goes on counting at `requests`.
     pub fn claim(&self, worker: usize, requests: u64) -> Option<usize> {
         let index = self.cells.iter().position(|cell| cell.worker.load(Relaxed) == 0)?;

@@ -12,6 +12,7 @@ use super::{Config, Findings, nearby, suggest};
 use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
+mod lifetimes;
 mod paths;
 mod traps;
 
@@ -47,6 +48,7 @@ impl Config {
         self.check_application(directory, unknown, findings);
         self.check_directories(directory, findings);
         self.check_traps(findings);
+        self.check_lifetimes(findings);
         self.check_plugins(findings);
     }
 

@@ -189,6 +189,9 @@ codes! {
          the directory.";
     FileMissing = "RW0311", Config, "a file that is not there",
         "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.";
+    WorkersUnchanged = "RW0410", Config, "the number of workers can't be changed as asked",
+        "There are never more workers than `processes` says and never fewer than `cheaper`, or one. The message has the \
+         numbers. A reload with other limits changes them.";
     PidfileHeld = "RW0501", Config, "another instance holds the pid file",
         "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.";
     NotRunning = "RW0502", Config, "the pid file names no running instance",

@@ -189,6 +189,7 @@ impl Master {
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,

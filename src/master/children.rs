@@ -171,10 +171,12 @@ impl Children {
         self.workers.is_empty()
     }
 
-    /// Whether a generation has this many workers that serve.
-    pub fn all_serve(&self, generation: u64, processes: usize) -> bool {
-        let serving = |worker: &&Worker| worker.generation == generation && worker.state == State::Serving;
-        self.iter().filter(serving).count() >= processes
+    /// Whether each of these numbers has a worker of the generation that serves.
+    pub fn all_serve(&self, generation: u64, mut ids: impl Iterator<Item = usize>) -> bool {
+        ids.all(|id| {
+            let serves = |worker: &Worker| worker.id == id && worker.state == State::Serving;
+            self.iter().any(|worker| worker.generation == generation && serves(worker))
+        })
     }
 
     /// Whether worker `id` of a generation is there to stay, or coming.

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use super::command::Command;
 use super::control::{self, Waiter};
+use crate::net::listener::Listener;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::zygote::link::FromZygote;
@@ -39,6 +40,8 @@ pub enum Event {
     Letters(Vec<u8>),
     /// Somebody asks for something and waits for how it ends.
     Asked(Command, Waiter),
+    /// A connection came that nobody may accept yet.
+    Knocked,
     /// The time was up.
     Tick,
 }
@@ -123,6 +126,18 @@ impl Events {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
+            }
+        }))
+    }
+
+    /// Queues that a connection came on a listener, once; aborting the task ends it.
+    pub fn watch_listener(&self, listener: &Listener) -> io::Result<JoinHandle<()>> {
+        let (listener, sender) = (listener.fd.try_clone()?, self.sender.clone());
+        Ok(self.runtime.spawn(async move {
+            let Ok(ready) = readiness(&listener) else { return };
+            if ready.readable().await.is_ok() {
+                // A master that is gone needs nothing.
+                let _ = sender.send(Event::Knocked).await;
             }
         }))
     }

@@ -16,6 +16,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
 use tokio::task::JoinHandle;
 
+use super::crew::Crew;
 use super::events::Events;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -72,6 +73,8 @@ pub struct Generation {
     imports: Option<File>,
     /// How much of that was read.
     imports_read: u64,
+    /// The numbers of the workers it is to have.
+    pub crew: Crew,
     link: Option<Link>,
 }
 
@@ -89,6 +92,7 @@ impl Generation {
         config: Arc<Config>,
         venv: Venv,
         board: Scoreboard,
+        crew: Crew,
         parentage: &Parentage<'_>,
     ) -> Result<Self> {
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
@@ -133,6 +137,7 @@ impl Generation {
                     retired: false,
                     imports,
                     imports_read: 0,
+                    crew,
                     link,
                 })
             }

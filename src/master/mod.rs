@@ -27,9 +27,11 @@ use crate::worker::notice::Notice;
 
 pub mod ask;
 mod boot;
+mod cheaper;
 mod children;
 pub mod command;
 pub mod control;
+mod crew;
 mod daemon;
 mod events;
 mod fifo;
@@ -48,6 +50,7 @@ mod zygotes;
 
 pub use boot::serve;
 
+use cheaper::Cheaper;
 use children::{Children, State};
 use daemon::Boot;
 use events::{Event, Events};
@@ -101,6 +104,8 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    /// What is known of the load; none where it does not matter.
+    cheaper: Option<Cheaper>,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -155,6 +160,7 @@ impl Master {
                 Event::Asked(command, waiter) => self.act(command, Some(waiter)),
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
+                Event::Knocked => self.knocked(),
                 // Heard below, like whatever else comes in meanwhile.
                 Event::Workers | Event::Tick => {}
             }
@@ -287,6 +293,7 @@ impl Master {
             tracing::error!("a worker (pid: {stranger}) that nobody told of was killed");
             let _ = kill(stranger, Signal::SIGKILL);
         }
+        self.look_at_the_load(now);
         self.respawn(now);
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();

@@ -134,7 +134,7 @@ impl Master {
         sockets::discard(&gone, &self.listeners);
         drop(gone);
         let millis = clock::monotonic().saturating_sub(reload.began) / 1_000_000;
-        let processes = self.generation(self.active).map_or(0, |active| active.config.processes);
+        let processes = self.generation(self.active).map_or(0, |active| active.crew.size());
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");

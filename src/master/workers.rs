@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::children::{self, State};
 use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::sys::clock;
 use crate::worker::notice::Notice;
 
@@ -100,8 +100,13 @@ impl Master {
         for predecessor in predecessors {
             self.retire(predecessor);
         }
+        self.see_whether_all_serve(number);
+    }
+
+    /// The coming generation is up when all serve that it is to have, be it nobody.
+    pub(super) fn see_whether_all_serve(&mut self, number: u64) {
         let Some(coming) = self.coming().filter(|coming| coming.number == number) else { return };
-        if !self.children.all_serve(number, coming.config.processes) {
+        if !self.children.all_serve(number, coming.crew.ids()) {
             return;
         }
         match self.phase {
@@ -157,6 +162,9 @@ impl Master {
             State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
+            }
+            State::Leaving { .. } if status == WaitStatus::Exited(pid, 0) && self.is_dismissed(number, id) => {
+                tracing::info!("uWSGI worker {id} cheaped.");
             }
             State::Leaving { .. } if status == WaitStatus::Exited(pid, 0) => {
                 tracing::info!("worker {id} (pid: {pid}) finished");
@@ -247,7 +255,7 @@ impl Master {
                 .generations
                 .iter()
                 .filter(|it| it.number == self.active || Some(it.number) == coming)
-                .filter(|it| respawn.id <= it.config.processes && !self.children.has(it.number, respawn.id))
+                .filter(|it| it.crew.has(respawn.id) && !self.children.has(it.number, respawn.id))
                 .map(|it| it.number)
                 .collect();
             for number in owing {
@@ -262,5 +270,96 @@ impl Master {
                 }
             }
         }
+    }
+
+    // ---- how many there are to be
+
+    /// Puts up to `more` further workers to work, also in the generation that comes up; returns how
+    /// many there are to be now. They serve once [`Master::is_at_strength`]. Fails where there can't
+    /// be more, and while the instance starts or stops.
+    pub(super) fn more_workers(&mut self, more: usize) -> Result<usize> {
+        self.change_crew(|master, number| {
+            let Some(generation) = master.generation_mut(number) else { return false };
+            let new = generation.crew.grow(more);
+            let now = clock::monotonic();
+            master.respawns.extend(new.iter().map(|id| Respawn { id: *id, at: now }));
+            !new.is_empty()
+        })
+    }
+
+    /// Has up to `fewer` workers finish what they have and end, idle ones first, down to what
+    /// `cheaper` leaves; returns how many there are to be now. They are gone once
+    /// [`Master::is_at_strength`]. Fails like [`Master::more_workers`].
+    #[allow(dead_code, reason = "whoever asks over the control socket has no words for it yet")]
+    pub(super) fn fewer_workers(&mut self, fewer: usize) -> Result<usize> {
+        self.change_crew(|master, number| {
+            let mut changed = false;
+            for _ in 0..fewer {
+                let Some(crew) = master.generation(number).map(|it| &it.crew) else { break };
+                if crew.size() <= crew.least() {
+                    break;
+                }
+                let Some(id) = master.most_idle(number).or_else(|| crew.ids().last()) else { break };
+                master.dismiss(number, id);
+                changed = true;
+            }
+            changed
+        })
+    }
+
+    /// Whether exactly those serve who are to, and nobody else is left.
+    #[allow(dead_code, reason = "whoever asks over the control socket has no words for it yet")]
+    pub(super) fn is_at_strength(&self) -> bool {
+        let Some(active) = self.generation(self.active) else { return false };
+        self.children.all_serve(self.active, active.crew.ids()) && self.children.iter().count() == active.crew.size()
+    }
+
+    fn change_crew(&mut self, mut change: impl FnMut(&mut Self, u64) -> bool) -> Result<usize> {
+        let refused = |why: String| Err(Error::new(Code::WorkersUnchanged, why));
+        if !matches!(self.phase, Phase::Serving | Phase::Reloading(_)) {
+            return refused("the instance starts or stops".into());
+        }
+        let coming = self.coming().map(|coming| coming.number);
+        let mut changed = change(self, self.active);
+        if let Some(number) = coming {
+            changed |= change(self, number);
+            self.see_whether_all_serve(number);
+        }
+        let crew = self.generation(self.active).map(|it| (it.crew.size(), it.crew.least(), it.crew.most()));
+        let (size, least, most) = crew.unwrap_or_default();
+        if changed {
+            tracing::info!("there are to be {size} workers now");
+            return Ok(size);
+        }
+        refused(format!("there are {size} workers, and may be {least} to {most}"))
+    }
+
+    /// Whether a generation that serves does without this number.
+    fn is_dismissed(&self, number: u64, id: usize) -> bool {
+        self.generation(number).is_some_and(|it| !it.retired && !it.crew.has(id))
+    }
+
+    /// Takes a number off work: its worker finishes what it has and ends.
+    pub(super) fn dismiss(&mut self, number: u64, id: usize) {
+        if let Some(generation) = self.generation_mut(number) {
+            generation.crew.dismiss(id);
+        }
+        let of = |worker: &&children::Worker| worker.generation == number && worker.id == id;
+        for pid in self.children.iter().filter(of).filter_map(|it| it.pid).collect::<Vec<_>>() {
+            self.retire(pid);
+        }
+    }
+
+    /// The number of the worker that has been idle from the start the longest: of those that serve
+    /// nothing now, the oldest. One that has accepted meanwhile answers before it ends.
+    pub(super) fn most_idle(&self, number: u64) -> Option<usize> {
+        let generation = self.generation(number)?;
+        let idle = |worker: &&children::Worker| {
+            worker.generation == number
+                && worker.state == State::Serving
+                && !worker.recycling
+                && !generation.board.is_busy(worker.cell)
+        };
+        self.children.iter().filter(idle).min_by_key(|worker| worker.since).map(|worker| worker.id)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::crew::Crew;
 use super::{Generation, Master, Parentage, Phase, Respawn, SECOND, children};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -25,11 +26,15 @@ impl Master {
             None => Scoreboard::new(cells, cores),
         }
         .map_err(|error| Error::system("cannot map the scoreboard", error))?;
+        let crew = match self.generation(self.active) {
+            Some(active) => active.crew.after(&config),
+            None => Crew::first(&config),
+        };
         self.latest += 1;
         self.stillborn = 0;
         let parentage =
             Parentage { directory: &self.directory, watch: &self.watch, seat: &self.seat, events: &self.events };
-        let generation = Generation::start(self.latest, config, venv, board, &parentage)?;
+        let generation = Generation::start(self.latest, config, venv, board, crew, &parentage)?;
         self.generations.push(generation);
         Ok(())
     }
@@ -88,10 +93,11 @@ impl Master {
                 return;
             }
         }
-        let processes = self.coming().map_or(0, |coming| coming.config.processes);
-        for id in 1..=processes {
+        let crew: Vec<usize> = self.coming().map_or(Vec::new(), |coming| coming.crew.ids().collect());
+        for id in crew {
             self.ask_worker(number, id);
         }
+        self.see_whether_all_serve(number);
     }
 
     /// The link to a zygote closed: all that it had to say was said.

@@ -11,5 +11,6 @@ pub mod memory;
 pub mod process;
 pub mod shared;
 pub mod signal;
+pub mod tcp;
 pub mod title;
 pub mod user;

@@ -95,9 +95,38 @@ impl Handle {
     }
 }
 
+/// How much memory a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The address space, bytes.
+    pub size: u64,
+    /// What of it is in memory, bytes, shared pages included.
+    pub resident: u64,
+}
+
+impl Memory {
+    /// Looks it up in /proc.
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
+        let mut pages = pages.split_ascii_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096) as u64;
+        match (pages.next(), pages.next()) {
+            (Some(size), Some(resident)) => Ok(Self { size: size * page, resident: resident * page }),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_told_in_bytes() {
+        let memory = Memory::of(nix::unistd::getpid()).unwrap();
+        assert!(memory.size > memory.resident && memory.resident > 1 << 20, "{memory:?}");
+        assert!(Memory::of(Pid::from_raw(i32::MAX)).is_err());
+    }
 
     #[test]
     fn a_handle_sees_its_process_end() {

@@ -7,4 +7,96 @@ use super::*;
 options! {
     /// How workers live: harakiri, recycling, respawn, cheaper.
     pub struct Lifetimes {}
+
+    /// keeps this many workers when there is little to do, and starts others when they are needed
+    /// Must be lower than `processes`, which stays the most there are. 0 keeps all.
+    ["cheaper"] within(0, 65_535), Processes, Common, "0.2.0", Works
+        => cheaper: usize = 0;
+
+    /// how many workers to start with, where `cheaper` is set
+    /// Without it, as many as `cheaper` says.
+    ["cheaper-initial"] within(0, 65_535), Processes, Common, "0.2.0", Works
+        => cheaper_initial: usize = 0;
+
+    /// how to tell whether more workers are needed
+    /// `spare`: more when all are busy, fewer when several are idle. `spare2`: keeps `cheaper` workers
+    /// idle. `backlog`: by the connections that wait. `busyness`: by the time spent in requests.
+    /// `manual`: by nobody but who asks for it.
+    ["cheaper-algo"] Text, Processes, Common, "0.2.0", Works, uwsgi "spare"
+        => cheaper_algo: Option<String> = None;
+
+    /// how many workers to add at a time
+    ["cheaper-step"] within(1, 65_535), Processes, Common, "0.2.0", Works
+        => cheaper_step: usize = 1;
+
+    /// how many seconds all workers have to be busy until others are added
+    /// `busyness` looks at the load this often; for `backlog` it is a number of connections.
+    ["cheaper-overload"] COUNT, Processes, Common, "0.2.0", Works
+        => cheaper_overload: u64 = 3;
+
+    /// how many seconds `spare2` waits before it ends a worker that is too many
+    ["cheaper-idle"] from(1), Processes, Rare, "0.2.0", Works
+        => cheaper_idle: u64 = 10;
+
+    /// starts no more workers while they have more than this many bytes in memory together
+    ["cheaper-rss-limit-soft"] COUNT, Processes, Rare, "0.2.0", Works
+        => cheaper_rss_limit_soft: u64 = 0;
+
+    /// ends idle workers while all have more than this many bytes in memory together
+    ["cheaper-rss-limit-hard"] COUNT, Processes, Rare, "0.2.0", Works
+        => cheaper_rss_limit_hard: u64 = 0;
+
+    /// the busyness, in percent, above which workers are added
+    ["cheaper-busyness-max"] COUNT, Processes, Common, "0.2.0", Works
+        => cheaper_busyness_max: u64 = 50;
+
+    /// the busyness, in percent, below which workers are ended
+    ["cheaper-busyness-min"] COUNT, Processes, Common, "0.2.0", Works
+        => cheaper_busyness_min: u64 = 25;
+
+    /// how many quiet cycles have to pass before a worker is ended
+    ["cheaper-busyness-multiplier"] from(1), Processes, Common, "0.2.0", Works
+        => cheaper_busyness_multiplier: u64 = 10;
+
+    /// how many cycles to add when workers were ended too soon
+    ["cheaper-busyness-penalty"] COUNT, Processes, Common, "0.2.0", Works
+        => cheaper_busyness_penalty: u64 = 2;
+
+    /// logs what the busyness algorithm decides
+    ["cheaper-busyness-verbose"] Switch, Processes, Rare, "0.2.0", Works
+        => cheaper_busyness_verbose: bool = false;
+
+    /// adds emergency workers above this many waiting connections
+    ["cheaper-busyness-backlog-alert"] COUNT, Processes, Common, "0.2.0", Works
+        => cheaper_busyness_backlog_alert: u64 = 33;
+
+    /// how many quiet cycles emergency workers stay
+    ["cheaper-busyness-backlog-multiplier"] from(1), Processes, Rare, "0.2.0", Works
+        => cheaper_busyness_backlog_multiplier: u64 = 3;
+
+    /// how many emergency workers to add at a time
+    ["cheaper-busyness-backlog-step"] within(1, 65_535), Processes, Common, "0.2.0", Works
+        => cheaper_busyness_backlog_step: usize = 1;
+
+    /// adds a worker when connections have waited this many seconds; 0 is never
+    ["cheaper-busyness-backlog-nonzero"] COUNT, Processes, Rare, "0.2.0", Works
+        => cheaper_busyness_backlog_nonzero: u64 = 60;
+
+    /// starts workers with the first request only
+    ["cheap"] Switch, Processes, Common, "0.2.0", Works
+        => cheap: bool = false;
+
+    /// lets the workers end after this many seconds without a request; 0 is never
+    /// The sockets stay open, and the next request starts the workers again.
+    ["idle"] COUNT, Processes, Common, "0.2.0", Works
+        => idle: u64 = 0;
+
+    /// ends instead of waiting for a request when `idle` has passed
+    ["die-on-idle"] Switch, Processes, Rare, "0.2.0", Works
+        => die_on_idle: bool = false;
+}
+
+impl Lifetimes {
+    /// What `cheaper-algo` may say.
+    pub const CHEAPER_ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "manual"];
 }

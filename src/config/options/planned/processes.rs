@@ -27,28 +27,9 @@ planned! {
         ["prio"] NUMBER, Rare, "the priority of the processes";
         ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";
         ["forkbomb-delay"] NUMBER, Rare;
-        ["cheap"] Switch, Common, "starts workers with the first request only";
-        ["cheaper"] NUMBER, Common, "keeps this many workers when there is little to do";
-        ["cheaper-initial"] NUMBER, Common, "how many workers to start with";
-        ["cheaper-algo"] Text, Common, "how to tell whether more workers are needed";
-        ["cheaper-step"] NUMBER, Common, "how many workers to add at a time";
-        ["cheaper-overload"] NUMBER, Common, "how many seconds lie between two looks at the load";
-        ["cheaper-rss-limit-soft"] NUMBER, Rare, "starts no more workers above this much memory";
-        ["cheaper-rss-limit-hard"] NUMBER, Rare, "ends workers above this much memory";
-        ["idle"] NUMBER, Common, "goes to sleep after this many seconds without a request";
-        ["die-on-idle"] Switch, Rare, "ends instead of sleeping when `idle` has passed";
         ["thread-stacksize" "threads-stacksize" "thread-stack-size" "threads-stack-size"] NUMBER, Rare, "the stack of each thread, in kilobytes";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
-        ["cheaper-busyness-max"] NUMBER, Common, "the busyness, in percent, above which workers are added";
-        ["cheaper-busyness-min"] NUMBER, Common, "the busyness, in percent, below which workers are ended";
-        ["cheaper-busyness-multiplier"] NUMBER, Common, "how many quiet cycles have to pass before a worker is ended";
-        ["cheaper-busyness-penalty"] NUMBER, Common, "how many cycles to add when workers were ended too soon";
-        ["cheaper-busyness-verbose"] Switch, Rare, "logs what the busyness algorithm decides";
-        ["cheaper-busyness-backlog-alert"] NUMBER, Common, "adds emergency workers above this many waiting connections";
-        ["cheaper-busyness-backlog-multiplier"] NUMBER, Rare, "how many cycles emergency workers stay";
-        ["cheaper-busyness-backlog-step"] NUMBER, Common, "how many emergency workers to add at a time";
-        ["cheaper-busyness-backlog-nonzero"] NUMBER, Rare, "adds workers when connections have waited this many seconds";
     }
     Engines, State::NotYet => {
         ["async"] NUMBER, Common, "serves this many requests at a time in each worker";

@@ -28,6 +28,8 @@ pub struct Totals {
     pub requests: AtomicU64,
     /// 1 while no worker is to accept connections. Written by the master, who then pokes them.
     pub paused: AtomicU32,
+    /// How often the log file was opened anew. Written by the master, who then pokes the workers.
+    pub log_turn: AtomicU32,
 }
 
 /// One worker process.

@@ -20,6 +20,7 @@ use super::crew::Crew;
 use super::events::Events;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log::sink::Sink;
 use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::scoreboard::Scoreboard;
@@ -149,6 +150,14 @@ impl Generation {
         let descriptors: Vec<_> = listeners.iter().map(|listener| listener.fd.as_fd()).collect();
         self.send(&announce(listeners), &descriptors)
             .map_err(|error| Error::system("cannot hand the listeners to the zygote", error))
+    }
+
+    /// Hands the zygote the log file, where it still lives.
+    pub fn hand_over_log(&self, log: &Sink) -> std::io::Result<()> {
+        if self.silent || self.retired {
+            return Ok(());
+        }
+        self.send(&ToZygote::Log, &[log.as_fd()])
     }
 
     /// Asks the zygote to fork worker `worker`; its cell goes on counting at `requests`. Returns the

@@ -40,8 +40,10 @@ mod harakiri;
 mod pause;
 mod pidfile;
 mod reload;
+mod relog;
 mod shutdown;
 mod sockets;
+mod staff;
 pub mod status;
 mod turnover;
 mod watch;
@@ -116,11 +118,16 @@ pub struct Master {
     /// Workers being replaced by workers of the same generation.
     turnover: Option<Turnover>,
     pausing: Pausing,
+    /// Who waits until as many workers serve as were asked for.
+    staffing: Vec<control::Waiter>,
     fifo: Fifo,
     /// Files whose change asks for something.
     triggers: Triggers,
     /// CLOCK_MONOTONIC nanoseconds at which the stop that was asked for begins.
     stop_at: Option<u64>,
+    /// CLOCK_MONOTONIC nanoseconds until which the workers of the coming generation wait for old ones
+    /// to be gone; `None` when nobody waits.
+    crowded_until: Option<u64>,
     /// Workers of the coming generation that died before they served.
     stillborn: u32,
     began: u64,
@@ -184,6 +191,7 @@ impl Master {
             || self.handover.is_some()
             || self.turnover.is_some()
             || self.pausing.is_pending()
+            || !self.staffing.is_empty()
             || self.stop_at.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
@@ -284,7 +292,9 @@ impl Master {
             }
         }
         self.stop_when_due(now);
+        self.populate(now);
         self.see_to_the_pause();
+        self.see_to_the_staff();
         self.look_at_triggers(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);

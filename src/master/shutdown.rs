@@ -52,6 +52,7 @@ impl Master {
         self.handed_over();
         self.turnover_superseded();
         self.pausing.abandon();
+        refuse(std::mem::take(&mut self.staffing));
         self.abandon_the_coming();
         for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
             self.retire_generation(number);

@@ -93,7 +93,26 @@ impl Master {
                 return;
             }
         }
-        let crew: Vec<usize> = self.coming().map_or(Vec::new(), |coming| coming.crew.ids().collect());
+        let now = clock::monotonic();
+        self.crowded_until = Some(now + SECOND);
+        self.populate(now);
+    }
+
+    /// Asks for the workers of the coming generation. In a storm of reloads those of the last but one
+    /// are given a moment to finish, so that there are never three of a number; requests that take
+    /// longer hold nothing up.
+    pub(super) fn populate(&mut self, now: u64) {
+        let Some(until) = self.crowded_until else { return };
+        let Some(coming) = self.coming().filter(|coming| coming.ready) else {
+            self.crowded_until = None;
+            return;
+        };
+        let (number, crew): (u64, Vec<usize>) = (coming.number, coming.crew.ids().collect());
+        let others = self.children.iter().filter(|worker| worker.generation != number).count();
+        if others > self.crew_size() && now < until && !matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        self.crowded_until = None;
         for id in crew {
             self.ask_worker(number, id);
         }

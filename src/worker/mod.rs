@@ -7,7 +7,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -34,8 +35,10 @@ mod limits;
 pub mod notice;
 mod pause;
 mod refusals;
+mod relog;
 mod serve;
 mod sharing;
+mod warmup;
 
 use connections::Connections;
 use gate::Gate;
@@ -60,6 +63,8 @@ pub struct Assignment {
     pub generation: u64,
     /// The configuration of that generation.
     pub config: Arc<Config>,
+    /// The directory the instance was started in, which relative paths mean.
+    pub directory: PathBuf,
     /// What it serves.
     pub listeners: Vec<Listener>,
     /// Its generation's scoreboard.
@@ -122,6 +127,11 @@ struct Worker {
     stopped: Once,
     finish_by: AtomicU64,
     paused: AtomicBool,
+    /// Requests that it answers to itself before it serves.
+    warmup: Vec<String>,
+    /// The log file, and which turn of it this process writes to.
+    log: Option<PathBuf>,
+    log_turn: AtomicU32,
     refused: Rate,
     exhausted: Rate,
 }
@@ -149,7 +159,7 @@ impl Worker {
     }
 
     fn new(assignment: Assignment) -> io::Result<Self> {
-        let Assignment { id, cell, config, listeners, board, seat, master, .. } = assignment;
+        let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
         let gates = listeners.into_iter().map(Gate::new).collect::<Vec<_>>();
@@ -183,6 +193,9 @@ impl Worker {
             stopped: Once::new(),
             finish_by: AtomicU64::new(u64::MAX),
             paused: AtomicBool::new(false),
+            warmup: config.reloading.warmup.clone(),
+            log: config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| directory.join(path)),
+            log_turn: AtomicU32::new(0),
             refused: Rate::default(),
             exhausted: Rate::new(1),
         })
@@ -190,6 +203,8 @@ impl Worker {
 
     /// Serves on all cores until the worker is told to finish.
     fn serve(&self, app: Option<&App>) {
+        self.follow_log();
+        python::attach(|gil| self.warm_up(gil, app));
         self.board.cell(self.cell).pid.store(self.pid, Relaxed);
         self.obey_pause();
         let sharing = Sharing::of(self.cores);

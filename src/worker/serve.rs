@@ -265,6 +265,7 @@ impl<'w> CoreLoop<'w> {
             Ready::Signal => None,
             Ready::Poke => {
                 if !self.worker.pokes.take().is_empty() {
+                    self.worker.follow_log();
                     self.worker.obey_pause();
                     self.looks = self.worker.gates.len();
                 }

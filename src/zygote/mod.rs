@@ -14,7 +14,7 @@ use std::time::Instant;
 use nix::sched::sched_yield;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdout, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -152,6 +152,13 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                     return 1;
                 }
             },
+            Ok(Some((ToZygote::Log, descriptors))) => {
+                for log in &descriptors {
+                    if let Err(error) = dup2_stdout(log).and_then(|()| dup2_stderr(log)) {
+                        tracing::error!("the zygote keeps the old log file: {error}");
+                    }
+                }
+            }
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
                 fork_worker(birth, interpreter, app, &listeners, worker, cell)
             }
@@ -249,6 +256,7 @@ fn become_worker(
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),
+                directory: birth.directory.clone(),
                 listeners,
                 board: birth.board.clone(),
                 seat,

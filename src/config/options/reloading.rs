@@ -51,6 +51,11 @@ options! {
     ["shutdown-delay"] COUNT, Processes, Common, "0.2.0", Works
         => shutdown_delay: u64 = 0;
 
+    /// a path that a new worker requests of itself before it serves and an old one goes
+    /// `example.com/path` names the host, too. Can stand several times; a bad answer is a warning.
+    ["warmup"] List, Processes, Common, "0.2.0", Works
+        => warmup: Vec<String> = Vec::new();
+
     /// takes commands over a named pipe
     /// Several can be named; digits pick one.
     ["master-fifo"] List, Processes, Common, "0.2.0", Works

@@ -37,6 +37,10 @@ pub enum State {
     Serving,
     /// It was killed before it served: nobody needs it.
     Unwanted,
+    /// It hangs: it was replaced, and is killed as soon as its other requests had their chance.
+    Condemned,
+    /// It was killed and does not die. Nobody waits for it.
+    Undead,
     /// It was told to finish; killed when `until` has passed.
     Leaving {
         /// CLOCK_MONOTONIC nanoseconds.
@@ -166,9 +170,9 @@ impl Children {
         self.workers.iter_mut()
     }
 
-    /// Whether there is none.
+    /// Whether there is none to wait for.
     pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
+        self.workers.iter().all(|worker| worker.state == State::Undead)
     }
 
     /// Whether each of these numbers has a worker of the generation that serves.

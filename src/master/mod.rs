@@ -181,7 +181,7 @@ impl Master {
             || self.handover.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
-        let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
+        let watched = self.generations.iter().any(|it| it.config.harakiri > 0 || it.board.has_user_deadlines());
         Duration::from_millis(if busy {
             50
         } else if watched {
@@ -263,7 +263,7 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
-        self.harakiri.check(&self.children, &self.generations);
+        self.check_harakiri(now);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)
                 && now >= until
@@ -277,6 +277,7 @@ impl Master {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }
+        self.leave_the_undead(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
         self.end_what_hangs(now);

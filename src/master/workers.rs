@@ -118,14 +118,13 @@ impl Master {
 
     /// Tells a worker to finish what it has and go.
     pub(super) fn retire(&mut self, pid: Pid) {
-        let mercy = |generation: &Generation| generation.config.worker_reload_mercy.saturating_mul(SECOND);
+        let mercy = self.mercy_for(pid);
         let Some(worker) = self.children.by_pid(pid) else { return };
-        if matches!(worker.state, State::Leaving { .. } | State::Unwanted) {
+        if !matches!(worker.state, State::Starting | State::Serving) {
             return;
         }
         let (number, cell, starting) = (worker.generation, worker.cell, worker.state == State::Starting);
         let generation = self.generation(number);
-        let mercy = generation.map_or(60 * SECOND, mercy);
         // Its own mark on the board comes before its notice: one that listens may hold a request.
         let listens = generation.is_some_and(|it| it.board.cell(cell).pid.load(Relaxed) != 0);
         let now = clock::monotonic();
@@ -141,6 +140,13 @@ impl Master {
         let _ = kill(pid, signal);
     }
 
+    /// How long a worker may take to finish (uWSGI: `--worker-reload-mercy`), nanoseconds.
+    pub(super) fn mercy_for(&mut self, pid: Pid) -> u64 {
+        let number = self.children.by_pid(pid).map(|worker| worker.generation);
+        let generation = number.and_then(|number| self.generation(number));
+        generation.map_or(60, |it| it.config.worker_reload_mercy).saturating_mul(SECOND)
+    }
+
     pub(super) fn worker_died(&mut self, pid: Pid, status: WaitStatus) {
         let Some(worker) = self.children.remove(pid) else { return };
         self.harakiri.forget(pid);
@@ -153,6 +159,11 @@ impl Master {
         self.accepts_no_more(pid);
         match worker.state {
             State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
+            State::Condemned | State::Undead if status == WaitStatus::Exited(pid, 0) => {
+                tracing::info!("worker {id} (pid: {pid}) finished");
+            }
+            // It was replaced before it was killed.
+            State::Condemned | State::Undead => self.tell_death(id, pid, status),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
             }
@@ -166,14 +177,18 @@ impl Master {
                 tracing::warn!("worker {id} (pid: {pid}) {} while it finished", children::cause(status));
             }
             State::Starting | State::Serving => {
-                let how = match status {
-                    WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
-                    _ => format!("died ({})", children::cause(status)),
-                };
-                tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
+                self.tell_death(id, pid, status);
                 self.replace(id, number, &worker, status);
             }
         }
+    }
+
+    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) {
+        let how = match status {
+            WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
+            _ => format!("died ({})", children::cause(status)),
+        };
+        tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
     }
 
     /// Sees to it that a worker that died has a successor.

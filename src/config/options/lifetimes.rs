@@ -8,6 +8,29 @@ options! {
     /// How workers live: harakiri, recycling, respawn, cheaper.
     pub struct Lifetimes {}
 
+    /// says more about a worker that harakiri kills
+    /// What each thread waits for in the kernel: its system call and its wait channel.
+    ["harakiri-verbose"] Switch, Processes, Common, "0.2.0", Works
+        => harakiri_verbose: bool = false;
+
+    /// how many seconds a worker has to end by itself before harakiri kills it
+    /// Without it, its other requests may finish until a second after the deadline.
+    ["harakiri-graceful-timeout"] COUNT, Processes, Common, "0.2.0", Works
+        => harakiri_graceful_timeout: u64 = 0;
+
+    /// the signal that tells a worker of its harakiri, with `harakiri-graceful-timeout`
+    /// Sent where the application has a handler for it; it would end the worker otherwise.
+    ["harakiri-graceful-signal"] within(1, 64), Processes, Common, "0.2.0", Works
+        => harakiri_graceful_signal: u32 = 15;
+
+    /// lets harakiri strike only when this many connections wait
+    ["harakiri-queue-threshold"] COUNT, Processes, Rare, "0.2.0", Works
+        => harakiri_queue_threshold: u64 = 0;
+
+    /// leaves out the hooks after a request that harakiri ends
+    ["harakiri-no-arh" "no-harakiri-arh" "no-harakiri-after-req-hook"] Switch, Processes, Rare, "0.2.0",
+        Accepted("nothing runs for a request that harakiri ends");
+
     /// keeps this many workers when there is little to do, and starts others when they are needed
     /// Must be lower than `processes`, which stays the most there are. 0 keeps all.
     ["cheaper"] within(0, 65_535), Processes, Common, "0.2.0", Works

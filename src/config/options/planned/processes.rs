@@ -8,11 +8,6 @@ use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {
     Processes, State::NotYet => {
-        ["harakiri-verbose"] Switch, Common, "says more about a worker that harakiri kills";
-        ["harakiri-graceful-timeout"] NUMBER, Common, "how many seconds a worker has to end by itself before harakiri kills it";
-        ["harakiri-graceful-signal"] NUMBER, Common, "the signal that tells a worker of its harakiri";
-        ["harakiri-queue-threshold"] NUMBER, Rare, "lets harakiri strike only when this many connections wait";
-        ["harakiri-no-arh" "no-harakiri-arh" "no-harakiri-after-req-hook"] Switch, Rare, "leaves out the hooks after a request that harakiri ends";
         ["skip-atexit"] Switch, Rare;
         ["skip-atexit-teardown"] Switch, Rare;
         ["no-threads-wait"] Switch, Rare, "does not wait for the threads when a worker ends";

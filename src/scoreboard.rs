@@ -41,6 +41,8 @@ pub struct Cell {
     pub worker: AtomicU32,
     /// Requests served under this number, over respawns and reloads.
     pub requests: AtomicU64,
+    /// What `requests` was when this worker came.
+    first: AtomicU64,
     /// Requests that ended in an exception.
     pub exceptions: AtomicU64,
     /// Bytes sent, heads included.
@@ -142,6 +144,12 @@ impl Scoreboard {
         (0..self.cores).any(|core| self.core(cell, core).started.load(Relaxed) != 0)
     }
 
+    /// Requests that the worker of this cell has served itself.
+    pub fn served_here(&self, cell: usize) -> u64 {
+        let cell = self.cell(cell);
+        cell.requests.load(Relaxed).saturating_sub(cell.first.load(Relaxed))
+    }
+
     /// Microseconds that a worker has spent in requests up to `now`, those under way included.
     pub fn worked(&self, cell: usize, now: u64) -> u64 {
         let under_way = |core| match self.core(cell, core).started.load(Relaxed) {
@@ -158,6 +166,7 @@ impl Scoreboard {
         cell.worker.store(worker as u32, Relaxed);
         cell.pid.store(0, Relaxed);
         cell.requests.store(requests, Relaxed);
+        cell.first.store(requests, Relaxed);
         for counter in [&cell.exceptions, &cell.tx, &cell.running_micros] {
             counter.store(0, Relaxed);
         }
@@ -239,6 +248,8 @@ mod tests {
         assert_eq!(board.claim(2, 0), Some(1));
         assert_eq!(board.claim(3, 0), None);
         assert_eq!(board.cell(0).requests.load(Relaxed), 7);
+        board.cell(0).requests.fetch_add(2, Relaxed);
+        assert_eq!(board.served_here(0), 2);
         board.release(0);
         assert_eq!(board.claim(3, 0), Some(0));
     }

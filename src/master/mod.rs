@@ -36,7 +36,9 @@ mod events;
 mod generation;
 mod harakiri;
 mod pidfile;
+mod recycle;
 mod reload;
+mod respawn;
 mod shutdown;
 mod sockets;
 mod workers;
@@ -52,7 +54,9 @@ use events::{Event, Events};
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
 use pidfile::Pidfile;
+use recycle::Recycle;
 use reload::{Handover, Reload};
+use respawn::OutOfMemory;
 use sockets::Plan;
 
 const SECOND: u64 = 1_000_000_000;
@@ -93,6 +97,8 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    recycle: Recycle,
+    out_of_memory: OutOfMemory,
     /// What is known of the load; none where it does not matter.
     cheaper: Option<Cheaper>,
     phase: Phase,
@@ -285,6 +291,8 @@ impl Master {
             tracing::error!("a worker (pid: {stranger}) that nobody told of was killed");
             let _ = kill(stranger, Signal::SIGKILL);
         }
+        self.look_at_the_workers(now);
+        self.recycle_next(now);
         self.look_at_the_load(now);
         self.respawn(now);
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {

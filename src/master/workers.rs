@@ -10,7 +10,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::children::{self, State};
-use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG};
+use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG, respawn};
 use crate::error::{Code, Error, Result};
 use crate::sys::clock;
 use crate::worker::notice::Notice;
@@ -74,9 +74,7 @@ impl Master {
                 self.worker_serves(number, id, pid);
             }
             Notice::Recycle { reason, .. } => {
-                tracing::info!("...The work of process {pid} is done ({reason}). Seeya!");
-                worker.recycling = true;
-                self.respawns.push(Respawn { id, at: clock::monotonic() });
+                self.retire_soon(pid, &reason);
             }
             Notice::Finishing { .. } => self.accepts_no_more(pid),
             Notice::Failed { error, .. } => {
@@ -189,6 +187,9 @@ impl Master {
             _ => format!("died ({})", children::cause(status)),
         };
         tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
+        if let Some(cause) = respawn::cause(status, &mut self.out_of_memory) {
+            tracing::error!("worker {id} (pid: {pid}) died of {cause}");
+        }
     }
 
     /// Sees to it that a worker that died has a successor.
@@ -208,9 +209,11 @@ impl Master {
             }
         }
         let young = now.saturating_sub(worker.since) < YOUNG;
-        let wait = self.children.back_off(id, young);
+        let deaths = self.children.died_young(id, young);
+        let longest = self.generation(number).map_or(2, |it| it.config.lifetimes.forkbomb_delay);
+        let wait = respawn::pause(deaths, longest);
         if wait > 0 {
-            tracing::warn!("worker {id} dies young again and again: the next one comes in {wait} ms");
+            tracing::warn!("{}", respawn::announce(id, deaths, wait));
         }
         self.respawns.push(Respawn { id, at: now + wait * 1_000_000 });
     }

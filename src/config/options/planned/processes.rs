@@ -16,12 +16,8 @@ planned! {
         ["procname"] Text, Common, "titles every process with this";
         ["procname-master"] Text, Rare, "titles the master with this";
         ["reaper", 'r'] Switch, Rare;
-        ["max-requests-delta"] NUMBER, Common, "spreads `max-requests` so that workers are not replaced together";
-        ["max-worker-lifetime"] NUMBER, Common, "replaces a worker after this many seconds";
-        ["max-worker-lifetime-delta"] NUMBER, Common, "spreads `max-worker-lifetime` over the workers";
         ["prio"] NUMBER, Rare, "the priority of the processes";
         ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";
-        ["forkbomb-delay"] NUMBER, Rare;
         ["thread-stacksize" "threads-stacksize" "thread-stack-size" "threads-stack-size"] NUMBER, Rare, "the stack of each thread, in kilobytes";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
@@ -42,11 +38,6 @@ planned! {
     }
     Reloading, State::NotYet => {
         ["exit-on-reload"] Switch, Common, "ends instead of reloading";
-        ["reload-on-as"] NUMBER, Common, "replaces a worker whose address space exceeds this many megabytes";
-        ["reload-on-rss"] NUMBER, Common, "replaces a worker that has more than this many megabytes in memory";
-        ["evil-reload-on-as"] NUMBER, Rare, "kills a worker whose address space exceeds this many megabytes";
-        ["evil-reload-on-rss"] NUMBER, Rare, "kills a worker that has more than this many megabytes in memory";
-        ["mem-collector-freq"] NUMBER, Rare, "how many seconds lie between two looks at the workers' memory";
         ["reload-on-fd"] List, Rare;
         ["brutal-reload-on-fd"] List, Rare;
         ["touch-reload"] List, Common, "reloads when this file is touched";

@@ -189,6 +189,8 @@ impl Master {
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            recycle: super::Recycle::default(),
+            out_of_memory: super::OutOfMemory::watch(),
             cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,

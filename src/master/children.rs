@@ -37,6 +37,10 @@ pub enum State {
     Serving,
     /// It was killed before it served: nobody needs it.
     Unwanted,
+    /// It hangs: it was replaced, and is killed as soon as its other requests had their chance.
+    Condemned,
+    /// It was killed and does not die. Nobody waits for it.
+    Undead,
     /// It was told to finish; killed when `until` has passed.
     Leaving {
         /// CLOCK_MONOTONIC nanoseconds.
@@ -166,9 +170,9 @@ impl Children {
         self.workers.iter_mut()
     }
 
-    /// Whether there is none.
+    /// Whether there is none to wait for.
     pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
+        self.workers.iter().all(|worker| worker.state == State::Undead)
     }
 
     /// Whether each of these numbers has a worker of the generation that serves.
@@ -218,15 +222,11 @@ impl Children {
         *known = requests.max(*known);
     }
 
-    /// Notes a death; returns how long to wait before the worker is forked again, milliseconds:
-    /// nothing at first, then longer each time one dies young.
-    pub fn back_off(&mut self, id: usize, young: bool) -> u64 {
+    /// Notes a death; returns how many of this number have died young in a row.
+    pub fn died_young(&mut self, id: usize, young: bool) -> u32 {
         let deaths = self.quick_deaths.entry(id).or_default();
-        *deaths = if young { *deaths + 1 } else { 0 };
-        match *deaths {
-            0 | 1 => 0,
-            more => 100 << (more - 2).min(8),
-        }
+        *deaths = if young { deaths.saturating_add(1) } else { 0 };
+        *deaths
     }
 }
 
@@ -257,12 +257,10 @@ mod tests {
     }
 
     #[test]
-    fn young_deaths_wait_longer_each_time() {
+    fn young_deaths_are_counted_until_one_grows_old() {
         let mut children = Children::default();
-        let waits: Vec<u64> = (0..12).map(|_| children.back_off(1, true)).collect();
-        assert_eq!(&waits[..5], &[0, 100, 200, 400, 800]);
-        assert_eq!(waits[11], 25_600);
-        assert_eq!(children.back_off(1, false), 0);
+        let deaths = [(1, true), (1, true), (2, true), (1, false), (1, true)];
+        assert_eq!(deaths.map(|(id, young)| children.died_young(id, young)), [1, 2, 1, 0, 1]);
     }
 
     #[test]

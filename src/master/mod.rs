@@ -39,8 +39,10 @@ mod generation;
 mod harakiri;
 mod pause;
 mod pidfile;
+mod recycle;
 mod reload;
 mod relog;
+mod respawn;
 mod shutdown;
 mod sockets;
 mod staff;
@@ -61,7 +63,9 @@ use generation::{Generation, Parentage};
 use harakiri::Harakiri;
 use pause::Pausing;
 use pidfile::Pidfile;
+use recycle::Recycle;
 use reload::{Handover, Reload};
+use respawn::OutOfMemory;
 use sockets::Plan;
 use turnover::Turnover;
 use watch::Triggers;
@@ -106,6 +110,8 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    recycle: Recycle,
+    out_of_memory: OutOfMemory,
     /// What is known of the load; none where it does not matter.
     cheaper: Option<Cheaper>,
     phase: Phase,
@@ -195,7 +201,7 @@ impl Master {
             || self.stop_at.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
-        let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
+        let watched = self.generations.iter().any(|it| it.config.harakiri > 0 || it.board.has_user_deadlines());
         Duration::from_millis(if busy {
             50
         } else if watched {
@@ -277,7 +283,7 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
-        self.harakiri.check(&self.children, &self.generations);
+        self.check_harakiri(now);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)
                 && now >= until
@@ -296,6 +302,7 @@ impl Master {
         self.see_to_the_pause();
         self.see_to_the_staff();
         self.look_at_triggers(now);
+        self.leave_the_undead(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
         self.end_what_hangs(now);
@@ -303,6 +310,8 @@ impl Master {
             tracing::error!("a worker (pid: {stranger}) that nobody told of was killed");
             let _ = kill(stranger, Signal::SIGKILL);
         }
+        self.look_at_the_workers(now);
+        self.recycle_next(now);
         self.look_at_the_load(now);
         self.respawn(now);
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {

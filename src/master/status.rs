@@ -128,7 +128,7 @@ impl Master {
             .collect();
         let state = match worker.state {
             State::Starting => "starting",
-            State::Unwanted | State::Leaving { .. } => "finishing",
+            State::Unwanted | State::Condemned | State::Undead | State::Leaving { .. } => "finishing",
             State::Serving if running.is_empty() => "idle",
             State::Serving => "busy",
         };

@@ -10,7 +10,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::children::{self, State};
-use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG};
+use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG, respawn};
 use crate::error::{Code, Error, Result};
 use crate::sys::clock;
 use crate::worker::notice::Notice;
@@ -74,9 +74,7 @@ impl Master {
                 self.worker_serves(number, id, pid);
             }
             Notice::Recycle { reason, .. } => {
-                tracing::info!("...The work of process {pid} is done ({reason}). Seeya!");
-                worker.recycling = true;
-                self.respawns.push(Respawn { id, at: clock::monotonic() });
+                self.retire_soon(pid, &reason);
             }
             Notice::Finishing { .. } => self.accepts_no_more(pid),
             Notice::Failed { error, .. } => {
@@ -118,14 +116,13 @@ impl Master {
 
     /// Tells a worker to finish what it has and go.
     pub(super) fn retire(&mut self, pid: Pid) {
-        let mercy = |generation: &Generation| generation.config.worker_reload_mercy.saturating_mul(SECOND);
+        let mercy = self.mercy_for(pid);
         let Some(worker) = self.children.by_pid(pid) else { return };
-        if matches!(worker.state, State::Leaving { .. } | State::Unwanted) {
+        if !matches!(worker.state, State::Starting | State::Serving) {
             return;
         }
         let (number, cell, starting) = (worker.generation, worker.cell, worker.state == State::Starting);
         let generation = self.generation(number);
-        let mercy = generation.map_or(60 * SECOND, mercy);
         // Its own mark on the board comes before its notice: one that listens may hold a request.
         let listens = generation.is_some_and(|it| it.board.cell(cell).pid.load(Relaxed) != 0);
         let now = clock::monotonic();
@@ -144,6 +141,13 @@ impl Master {
         let _ = kill(pid, signal);
     }
 
+    /// How long a worker may take to finish (uWSGI: `--worker-reload-mercy`), nanoseconds.
+    pub(super) fn mercy_for(&mut self, pid: Pid) -> u64 {
+        let number = self.children.by_pid(pid).map(|worker| worker.generation);
+        let generation = number.and_then(|number| self.generation(number));
+        generation.map_or(60, |it| it.config.worker_reload_mercy).saturating_mul(SECOND)
+    }
+
     pub(super) fn worker_died(&mut self, pid: Pid, status: WaitStatus) {
         let Some(worker) = self.children.remove(pid) else { return };
         self.harakiri.forget(pid);
@@ -160,6 +164,11 @@ impl Master {
         }
         match worker.state {
             State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
+            State::Condemned | State::Undead if status == WaitStatus::Exited(pid, 0) => {
+                tracing::info!("worker {id} (pid: {pid}) finished");
+            }
+            // It was replaced before it was killed.
+            State::Condemned | State::Undead => self.tell_death(id, pid, status),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
             }
@@ -173,16 +182,23 @@ impl Master {
                 tracing::warn!("worker {id} (pid: {pid}) {} while it finished", children::cause(status));
             }
             State::Starting | State::Serving => {
-                let how = match status {
-                    WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
-                    _ => format!("died ({})", children::cause(status)),
-                };
-                tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
+                self.tell_death(id, pid, status);
                 if worker.state == State::Starting {
-                    self.turnover_failed(number, id, &how);
+                    self.turnover_failed(number, id, &children::cause(status));
                 }
                 self.replace(id, number, &worker, status);
             }
+        }
+    }
+
+    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) {
+        let how = match status {
+            WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
+            _ => format!("died ({})", children::cause(status)),
+        };
+        tracing::error!("DAMN ! worker {id} (pid: {pid}) {how} :( trying respawn ...");
+        if let Some(cause) = respawn::cause(status, &mut self.out_of_memory) {
+            tracing::error!("worker {id} (pid: {pid}) died of {cause}");
         }
     }
 
@@ -203,9 +219,11 @@ impl Master {
             }
         }
         let young = now.saturating_sub(worker.since) < YOUNG;
-        let wait = self.children.back_off(id, young);
+        let deaths = self.children.died_young(id, young);
+        let longest = self.generation(number).map_or(2, |it| it.config.lifetimes.forkbomb_delay);
+        let wait = respawn::pause(deaths, longest);
         if wait > 0 {
-            tracing::warn!("worker {id} dies young again and again: the next one comes in {wait} ms");
+            tracing::warn!("{}", respawn::announce(id, deaths, wait));
         }
         self.respawns.push(Respawn { id, at: now + wait * 1_000_000 });
     }

@@ -95,6 +95,39 @@ impl Handle {
     }
 }
 
+/// A thread of any process, as /proc shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The system call it is in, by number, with its arguments; `running` where it is in none.
+    pub syscall: String,
+    /// The function of the kernel it waits in.
+    pub wchan: String,
+}
+
+/// The threads of a process; what may not be read is empty.
+pub fn threads(pid: Pid) -> Vec<Thread> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.map(|id: u32| {
+        let read = |name| std::fs::read_to_string(format!("/proc/{pid}/task/{id}/{name}")).unwrap_or_default();
+        let line = |name| read(name).trim().to_owned();
+        Thread { id, name: line("comm"), syscall: line("syscall"), wchan: line("wchan") }
+    })
+    .collect()
+}
+
+/// Whether a process has a handler of its own for a signal.
+pub fn catches(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    caught & (1 << (signal as u32 - 1)) != 0
+}
+
 /// How much memory a process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -120,6 +153,17 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_and_handlers_are_seen_from_outside() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        assert_eq!(threads(pid).len(), 1);
+        assert!(!catches(pid, Signal::SIGTERM) && !catches(pid, Signal::SIGKILL));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((threads(pid), catches(pid, Signal::SIGTERM)), (Vec::new(), false));
+    }
 
     #[test]
     fn memory_is_told_in_bytes() {

@@ -183,7 +183,7 @@ impl Worker {
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
-            limits: Limits::new(config.max_requests, config.min_worker_lifetime),
+            limits: Limits::of(&config, id),
             seat,
             master,
             connections,

@@ -14,6 +14,11 @@ impl Config {
             let error = Error::new(Code::OutOfRange, message).maybe_at(self.origin("cheaper"));
             findings.fail(error.part(lifetimes.cheaper.to_string()).hint(format!("processes = {}", 2 * processes)));
         }
+        let (min, max) = (self.min_worker_lifetime, lifetimes.max_worker_lifetime);
+        if max > 0 && min >= max {
+            let message = format!("`min-worker-lifetime = {min}` has to be lower than `max-worker-lifetime = {max}`");
+            findings.fail(Error::new(Code::OutOfRange, message).maybe_at(self.origin("max-worker-lifetime")));
+        }
         if let Some(name) = &lifetimes.cheaper_algo
             && !Lifetimes::CHEAPER_ALGORITHMS.contains(&name.as_str())
         {

@@ -8,6 +8,47 @@ options! {
     /// How workers live: harakiri, recycling, respawn, cheaper.
     pub struct Lifetimes {}
 
+    /// says more about a worker that harakiri kills
+    /// What each thread waits for in the kernel: its system call and its wait channel.
+    ["harakiri-verbose"] Switch, Processes, Common, "0.2.0", Works
+        => harakiri_verbose: bool = false;
+
+    /// how many seconds a worker has to end by itself before harakiri kills it
+    /// Without it, its other requests may finish until a second after the deadline.
+    ["harakiri-graceful-timeout"] COUNT, Processes, Common, "0.2.0", Works
+        => harakiri_graceful_timeout: u64 = 0;
+
+    /// the signal that tells a worker of its harakiri, with `harakiri-graceful-timeout`
+    /// Sent where the application has a handler for it; it would end the worker otherwise.
+    ["harakiri-graceful-signal"] within(1, 64), Processes, Common, "0.2.0", Works
+        => harakiri_graceful_signal: u32 = 15;
+
+    /// lets harakiri strike only when this many connections wait
+    ["harakiri-queue-threshold"] COUNT, Processes, Rare, "0.2.0", Works
+        => harakiri_queue_threshold: u64 = 0;
+
+    /// leaves out the hooks after a request that harakiri ends
+    ["harakiri-no-arh" "no-harakiri-arh" "no-harakiri-after-req-hook"] Switch, Processes, Rare, "0.2.0",
+        Accepted("nothing runs for a request that harakiri ends");
+
+    /// spreads `max-requests` so that workers are not replaced together
+    /// Each worker may serve so many more than the one before it.
+    ["max-requests-delta"] COUNT, Processes, Common, "0.2.0", Works
+        => max_requests_delta: u64 = 0;
+
+    /// replaces a worker after this many seconds; 0 is never
+    ["max-worker-lifetime"] COUNT, Processes, Common, "0.2.0", Works
+        => max_worker_lifetime: u64 = 0;
+
+    /// spreads `max-worker-lifetime` over the workers
+    ["max-worker-lifetime-delta"] COUNT, Processes, Common, "0.2.0", Works
+        => max_worker_lifetime_delta: u64 = 0;
+
+    /// how many seconds at most lie between two attempts when workers die young
+    /// The first comes at once, the next ones after twice as long each time.
+    ["forkbomb-delay"] COUNT, Processes, Rare, "0.2.0", Works
+        => forkbomb_delay: u64 = 2;
+
     /// keeps this many workers when there is little to do, and starts others when they are needed
     /// Must be lower than `processes`, which stays the most there are. 0 keeps all.
     ["cheaper"] within(0, 65_535), Processes, Common, "0.2.0", Works
@@ -94,6 +135,27 @@ options! {
     /// ends instead of waiting for a request when `idle` has passed
     ["die-on-idle"] Switch, Processes, Rare, "0.2.0", Works
         => die_on_idle: bool = false;
+
+    /// replaces a worker whose address space exceeds this many megabytes
+    ["reload-on-as"] COUNT, Group::Reloading, Common, "0.2.0", Works
+        => reload_on_as: u64 = 0;
+
+    /// replaces a worker that has more than this many megabytes in memory
+    /// Pages that it shares with the other processes count.
+    ["reload-on-rss"] COUNT, Group::Reloading, Common, "0.2.0", Works
+        => reload_on_rss: u64 = 0;
+
+    /// kills a worker whose address space exceeds this many megabytes
+    ["evil-reload-on-as"] COUNT, Group::Reloading, Rare, "0.2.0", Works
+        => evil_reload_on_as: u64 = 0;
+
+    /// kills a worker that has more than this many megabytes in memory
+    ["evil-reload-on-rss"] COUNT, Group::Reloading, Rare, "0.2.0", Works
+        => evil_reload_on_rss: u64 = 0;
+
+    /// how many seconds lie between two looks at the workers' memory and age
+    ["mem-collector-freq"] from(1), Group::Reloading, Rare, "0.2.0", Works, uwsgi "3"
+        => mem_collector_freq: u64 = 1;
 }
 
 impl Lifetimes {

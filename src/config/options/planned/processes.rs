@@ -8,11 +8,6 @@ use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {
     Processes, State::NotYet => {
-        ["harakiri-verbose"] Switch, Common, "says more about a worker that harakiri kills";
-        ["harakiri-graceful-timeout"] NUMBER, Common, "how many seconds a worker has to end by itself before harakiri kills it";
-        ["harakiri-graceful-signal"] NUMBER, Common, "the signal that tells a worker of its harakiri";
-        ["harakiri-queue-threshold"] NUMBER, Rare, "lets harakiri strike only when this many connections wait";
-        ["harakiri-no-arh" "no-harakiri-arh" "no-harakiri-after-req-hook"] Switch, Rare, "leaves out the hooks after a request that harakiri ends";
         ["skip-atexit"] Switch, Rare;
         ["skip-atexit-teardown"] Switch, Rare;
         ["no-threads-wait"] Switch, Rare, "does not wait for the threads when a worker ends";
@@ -21,12 +16,8 @@ planned! {
         ["procname"] Text, Common, "titles every process with this";
         ["procname-master"] Text, Rare, "titles the master with this";
         ["reaper", 'r'] Switch, Rare;
-        ["max-requests-delta"] NUMBER, Common, "spreads `max-requests` so that workers are not replaced together";
-        ["max-worker-lifetime"] NUMBER, Common, "replaces a worker after this many seconds";
-        ["max-worker-lifetime-delta"] NUMBER, Common, "spreads `max-worker-lifetime` over the workers";
         ["prio"] NUMBER, Rare, "the priority of the processes";
         ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";
-        ["forkbomb-delay"] NUMBER, Rare;
         ["thread-stacksize" "threads-stacksize" "thread-stack-size" "threads-stack-size"] NUMBER, Rare, "the stack of each thread, in kilobytes";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
@@ -46,11 +37,6 @@ planned! {
         ["ugreen-stacksize"] NUMBER, Rare;
     }
     Reloading, State::NotYet => {
-        ["reload-on-as"] NUMBER, Common, "replaces a worker whose address space exceeds this many megabytes";
-        ["reload-on-rss"] NUMBER, Common, "replaces a worker that has more than this many megabytes in memory";
-        ["evil-reload-on-as"] NUMBER, Rare, "kills a worker whose address space exceeds this many megabytes";
-        ["evil-reload-on-rss"] NUMBER, Rare, "kills a worker that has more than this many megabytes in memory";
-        ["mem-collector-freq"] NUMBER, Rare, "how many seconds lie between two looks at the workers' memory";
         ["reload-on-fd"] List, Rare;
         ["brutal-reload-on-fd"] List, Rare;
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";

@@ -335,7 +335,7 @@ fn unknown_options_are_placeholders_unless_strict() {
         scratch.wrong("harakiri_verbose = 1\nstrict"),
         "error[RW0101]: unknown option `harakiri_verbose`\n  \
          --> uwsgi.ini:4: harakiri_verbose = 1\n\
-         hint: did you mean `harakiri`?\n\
+         hint: did you mean `harakiri-verbose`?\n\
          hint: a placeholder of your own needs `strict = false`"
     );
     let (_, warnings) = scratch.fine("processes: 4\n");

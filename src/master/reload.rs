@@ -272,5 +272,5 @@ fn what_needs_a_restart(start: &Config, new: &Config) -> impl Iterator<Item = &'
 
 /// The time as uWSGI puts it before what happens to an instance: `Thu Jan  1 00:00:00 1970`.
 pub(super) fn date() -> String {
-    String::from_utf8_lossy(LineClock::new().date(clock::epoch() as i64)).into_owned()
+    String::from_utf8_lossy(LineClock::new().date(clock::epoch())).into_owned()
 }

@@ -304,7 +304,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let mut imports = Imports::default();
         imports.note(&format!("1 {}\nnonsense\n2 /nowhere.py\n", path.display()));
-        assert_eq!(imports.look(), [path.clone()]);
+        assert_eq!(imports.look(), std::slice::from_ref(&path));
         assert!(imports.look().is_empty());
         std::fs::remove_file(&path).unwrap();
     }

@@ -130,6 +130,19 @@ def test_reopen_logs_after_the_file_was_moved(rustwsgi, workshop):
         assert site.status() == 200 and moved.read_text() == before
 
 
+def test_touch_logreopen_does_the_same(rustwsgi, workshop):
+    site = Site(workshop, rustwsgi, logto="site.log", touch_logreopen="flag")
+    site.server.log.path = site.server.directory / "site.log"
+    site.server.start()
+    with Invariant(site.server, site.status):
+        site.server.log.path.rename(site.server.directory / "site.log.1")
+
+        (site.server.directory / "flag").touch()
+
+        site.server.log.wait_for("site.log reopened")
+        assert site.status() == 200
+
+
 def test_what_it_does_not_know(site):
     for words in (["dance"], [], ["stop", "--json"], ["status", "--loud"]):
         outcome = ctl(site, *words)

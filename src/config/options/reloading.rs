@@ -23,6 +23,11 @@ options! {
     ["touch-chain-reload"] List, Processes, Common, "0.2.0", Works
         => touch_chain_reload: Vec<String> = Vec::new();
 
+    /// opens the log anew when this file is touched
+    /// For after the log file was moved away; no process is replaced.
+    ["touch-logreopen"] List, Processes, Common, "0.2.0", Works
+        => touch_logreopen: Vec<String> = Vec::new();
+
     /// reloads when something in this directory changes
     /// Directories below it are not looked at.
     ["fs-reload"] List, Processes, Rare, "0.2.0", Works

@@ -42,7 +42,6 @@ planned! {
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";
         ["touch-spoolers-reload"] List, Rare, "replaces the spoolers when this file is touched";
         ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
-        ["touch-logreopen"] List, Common, "opens the log anew when this file is touched";
         ["touch-exec"] List, Rare, "runs a command when a file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";

@@ -28,6 +28,8 @@ pub struct Totals {
     pub requests: AtomicU64,
     /// Whether an app ever set a deadline of its own.
     user_deadlines: AtomicBool,
+    /// 1 while no worker is to accept connections. Written by the master, who then pokes them.
+    pub paused: AtomicU32,
 }
 
 /// One worker process.
@@ -39,6 +41,8 @@ pub struct Cell {
     pub pid: AtomicU32,
     /// The worker's number, 1 to `processes`.
     pub worker: AtomicU32,
+    /// 1 while the worker accepts no connections because it was told so.
+    pub paused: AtomicU32,
     /// Requests served under this number, over respawns and reloads.
     pub requests: AtomicU64,
     /// What `requests` was when this worker came.
@@ -165,6 +169,7 @@ impl Scoreboard {
         let cell = &self.cells[index];
         cell.worker.store(worker as u32, Relaxed);
         cell.pid.store(0, Relaxed);
+        cell.paused.store(0, Relaxed);
         cell.requests.store(requests, Relaxed);
         cell.first.store(requests, Relaxed);
         for counter in [&cell.exceptions, &cell.tx, &cell.running_micros] {

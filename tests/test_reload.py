@@ -358,3 +358,60 @@ def test_many_reloads_under_load(site, workshop):
             assert site.reload().code == 0
         load.check(at_least=10_000)
     assert nginx.failures() == []
+
+
+# What the command tells
+
+
+def test_no_wait_may_stand_before_the_pid_file_too(site):
+    site.write("2")
+
+    outcome = site.server.run("--reload", "--no-wait", "uwsgi.pid")
+
+    assert outcome.code == 0 and f"reload of pid {site.server.master} asked for" in outcome.stdout, outcome
+    until(lambda: site.version() == "2", "the new code")
+
+
+def test_warnings_reach_the_terminal_that_asked_and_the_log(site):
+    mark = site.server.log.mark()
+    site.server.set(harakiri="10s", pidfile="other.pid")
+
+    outcome = site.server.run("--reload", "uwsgi.pid")
+
+    assert outcome.code == 0 and "reload done" in outcome.stdout
+    for warning in (r"warning\[RW0106\]", r"warning: `pidfile` is not what the instance was started with"):
+        assert len(re.findall(warning, outcome.stderr)) == 1, outcome
+        assert site.server.log.count(warning, mark) == 1
+
+
+def test_what_needs_a_restart_is_compared_with_the_start(site):
+    site.server.set(pidfile="other.pid")
+    assert "`pidfile` is not what" in site.server.run("--reload", "uwsgi.pid").stderr
+    assert "`pidfile` is not what" in site.server.run("--reload", "uwsgi.pid").stderr
+
+    site.server.set(pidfile="uwsgi.pid")
+
+    assert site.reload().stderr == ""
+
+
+def test_opened_and_closed_sockets_are_in_the_log(site):
+    port, mark = free_port(), site.server.log.mark()
+
+    site.server.set(socket=None, **{"http-socket": f"127.0.0.1:{port}"})
+
+    assert site.reload().code == 0
+    assert site.server.log.count(rf"^http socket bound to 127.0.0.1:{port}$", mark) == 1
+    assert site.server.log.count(rf"^http socket 127.0.0.1:{site.port} closed$", mark) == 1
+    assert site.server.log.count(r"^uwsgi socket .*site.sock closed$", mark) == 1
+    mark = site.server.log.mark()
+    assert site.reload().code == 0
+    assert site.server.log.count("socket bound|closed", mark) == 0
+
+
+def test_a_reload_that_takes_longer_than_the_timeout_says_so_and_goes_on(site):
+    site.server.install("import time\ntime.sleep(3)\n" + (site.server.directory / "app.py").read_text().replace("'1'", "'2'"))
+
+    outcome = site.reload("--timeout", "1")
+
+    assert outcome.code != 0 and "RW0506" in outcome.stderr and "within 1 s" in outcome.stderr
+    until(lambda: site.version() == "2", "the new code")

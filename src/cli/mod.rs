@@ -7,6 +7,7 @@
 
 mod check;
 mod convert;
+mod ctl;
 mod instance;
 mod parse;
 
@@ -37,6 +38,8 @@ pub enum Action {
         /// In uWSGI's form, on stderr, directives included: called by its name.
         as_uwsgi: bool,
     },
+    /// To have a running instance do what the words behind `ctl` say.
+    Control(Vec<String>),
     /// To turn what the words name into a flat ini.
     Convert(Vec<String>),
     /// To explain an option or the code of a message.
@@ -87,6 +90,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Stop(target) => instance::stop(&target),
         Action::Reload(target) => instance::reload(&target),
         Action::ShowConfig { source, as_uwsgi } => Ok(show_config(&source, as_uwsgi)),
+        Action::Control(words) => ctl::control(&words),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
         Action::Help(detail) => Ok(say(&render::help(detail))),

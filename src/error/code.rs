@@ -205,6 +205,9 @@ codes! {
         "The message or the log has the reason.";
     TimedOut = "RW0506", Machine, "the wait was longer than allowed",
         "The command stopped waiting; what it asked for may still happen. `--timeout` sets how long it waits.";
+    FifoUnusable = "RW0510", Machine, "the master FIFO can't be made",
+        "The directory has to be there and writable for the user that the master runs as, and nothing but a FIFO may stand \
+         in its place.";
     LogUnusable = "RW0601", Machine, "the log file can't be opened",
         "The directory has to be there, and the user that rustwsgi runs as has to be allowed to write to it.";
     System = "RW0900", Machine, "a system call failed",

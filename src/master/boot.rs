@@ -13,9 +13,12 @@ use nix::unistd::getpid;
 
 use super::daemon::Boot;
 use super::events::Events;
+use super::fifo::Fifo;
 use super::harakiri::Harakiri;
+use super::pause::Pausing;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
+use super::watch::Triggers;
 use super::{Master, Phase, control};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
@@ -26,7 +29,7 @@ use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
 
 /// The signals that the master handles. It acts on some; the others would kill it by default.
-const WATCHED: [Signal; 8] = [
+const WATCHED: [Signal; 11] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -35,12 +38,17 @@ const WATCHED: [Signal; 8] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGALRM,
+    Signal::SIGTSTP,
+    Signal::SIGURG,
+    Signal::SIGWINCH,
 ];
 
 /// What the foreground has found out before anything was started.
 #[derive(Debug)]
 struct Prepared {
     config: Config,
+    /// What was odd, which the terminal has seen.
+    warnings: Vec<String>,
     venv: Venv,
     plan: Plan,
 }
@@ -81,7 +89,8 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
 /// Finds everything wrong that can be found without touching anything.
 fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
     let (config, warnings) = Config::load(source, directory)?;
-    for warning in warnings {
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
         eprintln!("{warning}");
     }
     let checked = || {
@@ -97,7 +106,7 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
         Ok((venv, plan))
     };
     let (venv, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, venv, plan })
+    Ok(Prepared { config, warnings, venv, plan })
 }
 
 /// Goes to where the instance will live: the background, the log file.
@@ -132,14 +141,17 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, venv, plan } = prepared;
+        let Prepared { config, warnings, venv, plan } = prepared;
         let made = || -> Result<_> {
             title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
             let failed = |what: &'static str| move |error: std::io::Error| Error::system(what, error);
             process::adopt_orphans().map_err(|error| Error::system("cannot become the workers' parent", error))?;
             signal::unblock_all().map_err(|error| Error::system("sigprocmask", error))?;
-            signal::ignore(Signal::SIGPIPE).map_err(|error| Error::system("sigaction", error))?;
+            // The two of the terminal would stop the instance.
+            for silent in [Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU] {
+                signal::ignore(silent).map_err(|error| Error::system("sigaction", error))?;
+            }
             let watch = Arc::new(Watch::new(&WATCHED).map_err(failed("cannot watch signals"))?);
             let events = Events::new().map_err(failed("cannot start the event queue"))?;
             events.watch_signals(Arc::clone(&watch));
@@ -156,8 +168,10 @@ impl Master {
             Ok(made) => made,
             Err(error) => return Err(Box::new((error, boot))),
         };
+        let config = Arc::new(config);
         let mut master = Self {
             source,
+            started_with: Arc::clone(&config),
             directory,
             program,
             events,
@@ -182,12 +196,21 @@ impl Master {
             reload_after_start: None,
             retry_reload: None,
             handover: None,
+            turnover: None,
+            pausing: Pausing::default(),
+            fifo: Fifo::default(),
+            triggers: Triggers::default(),
+            stop_at: None,
             stillborn: 0,
             began,
             failure: None,
         };
         master.introduce(&config);
-        match master.start_generation(Arc::new(config), venv) {
+        // Where there is a log file, only the terminal has seen them.
+        if config.daemonize.is_some() || config.logto.is_some() {
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
+        match master.start_generation(config, venv) {
             Ok(()) => Ok(master),
             Err(error) => Err(Box::new((error, std::mem::replace(&mut master.boot, Boot::Told)))),
         }
@@ -243,9 +266,16 @@ impl Master {
             },
         );
         tracing::info!("ready in {millis} ms: {stop}");
-        self.boot.up();
+        let log = active_log(&self.started_with).map(|log| format!(", log {log}")).unwrap_or_default();
+        self.boot.up(&format!("rustwsgi serves after {millis} ms: master pid {}{log}", getpid()));
+        self.apply_triggers();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }
     }
+}
+
+/// The log file of the instance, as configured.
+fn active_log(config: &Config) -> Option<String> {
+    config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| path.display().to_string())
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
+use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -34,6 +36,8 @@ pub enum Event {
     Zygote(u64, Option<FromZygote>),
     /// Workers said something, which is still to be read.
     Workers,
+    /// Letters came over the FIFO.
+    Letters(Vec<u8>),
     /// Somebody asks for something and waits for how it ends.
     Asked(Command, Waiter),
     /// A connection came that nobody may accept yet.
@@ -101,6 +105,29 @@ impl Events {
                 }
             }
         });
+    }
+
+    /// Queues the letters that come over the FIFO; aborting the task closes it.
+    pub fn watch_fifo(&self, path: &Path) -> io::Result<JoinHandle<()>> {
+        let _inside = self.runtime.enter();
+        // Open for writing too: it never ends, however many writers come and go.
+        let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+        let sender = self.sender.clone();
+        Ok(self.runtime.spawn(async move {
+            let mut letters = [0; 256];
+            while fifo.readable().await.is_ok() {
+                match fifo.try_read(&mut letters) {
+                    Ok(0) => return,
+                    Ok(count) => {
+                        if sender.send(Event::Letters(letters[..count].to_vec())).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        }))
     }
 
     /// Queues that a connection came on a listener, once; aborting the task ends it.

@@ -3,10 +3,14 @@
 //! A reload makes the next one beside the one that serves. Starting, asking and ending a zygote are
 //! here; when to do which is `reload`'s and the master's.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
@@ -65,6 +69,10 @@ pub struct Generation {
     pub silent_by: u64,
     /// Whether nobody needs it any more. It stays in the list until nothing of it is left.
     pub retired: bool,
+    /// What its processes write the names of imported files to, with `py-autoreload`.
+    imports: Option<File>,
+    /// How much of that was read.
+    imports_read: u64,
     /// The numbers of the workers it is to have.
     pub crew: Crew,
     link: Option<Link>,
@@ -92,11 +100,14 @@ impl Generation {
         // All that can fail comes before the fork: a zygote that nobody noted would be nobody's.
         let reading = ours.set_nonblocking().and_then(|()| ours.try_clone());
         let reading = reading.map_err(|error| Error::system("dup", error))?;
+        let imports = (config.reloading.py_auto_reload > 0).then(imports_file).transpose()?;
         let master = getpid();
         match process::fork().map_err(|error| Error::system("cannot fork the zygote", error))? {
             Fork::Child => {
                 parentage.watch.release();
-                fd::close_all_but(&[theirs.as_fd(), seat.as_fd()]);
+                let mut kept = vec![theirs.as_fd(), seat.as_fd()];
+                kept.extend(imports.as_ref().map(AsFd::as_fd));
+                fd::close_all_but(&kept);
                 zygote::run(Birth {
                     generation: number,
                     config,
@@ -105,6 +116,7 @@ impl Generation {
                     board,
                     link: theirs,
                     seat,
+                    imports,
                     master,
                 })
             }
@@ -123,6 +135,8 @@ impl Generation {
                     death: None,
                     silent_by: 0,
                     retired: false,
+                    imports,
+                    imports_read: 0,
                     crew,
                     link,
                 })
@@ -149,6 +163,20 @@ impl Generation {
             Error::system("cannot reach the zygote", error)
         })?;
         Ok(cell)
+    }
+
+    /// What its processes have written of imported files since the last call: whole lines.
+    pub fn new_imports(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let Some(file) = &mut self.imports else { return String::new() };
+        // Its own position is the writers', too; they append whatever it is.
+        let read = file.seek(SeekFrom::Start(self.imports_read)).and_then(|_| file.read_to_end(&mut bytes));
+        if read.is_err() {
+            return String::new();
+        }
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
+        self.imports_read += bytes.len() as u64;
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The zygote can fork: its workers have as long again.
@@ -200,6 +228,13 @@ impl Generation {
             let _ = kill(pid, Signal::SIGKILL);
         }
     }
+}
+
+/// A file without a name that every writer appends to.
+fn imports_file() -> Result<File> {
+    let file = memfd_create("imports", MFdFlags::MFD_CLOEXEC).map_err(|error| Error::system("memfd_create", error))?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND | OFlag::O_RDWR)).map_err(|error| Error::system("fcntl", error))?;
+    Ok(File::from(file))
 }
 
 /// How long the import may take, nanoseconds; for ever where the configuration says 0.

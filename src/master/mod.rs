@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::error::Error;
 use crate::net::listener::Listener;
 use crate::sys::channel::Channel;
@@ -25,22 +25,28 @@ use crate::sys::clock;
 use crate::sys::signal::Watch;
 use crate::worker::notice::Notice;
 
+pub mod ask;
 mod boot;
 mod cheaper;
 mod children;
-mod command;
+pub mod command;
 pub mod control;
 mod crew;
 mod daemon;
 mod events;
+mod fifo;
 mod generation;
 mod harakiri;
+mod pause;
 mod pidfile;
 mod recycle;
 mod reload;
 mod respawn;
 mod shutdown;
 mod sockets;
+pub mod status;
+mod turnover;
+mod watch;
 mod workers;
 mod zygotes;
 
@@ -48,16 +54,19 @@ pub use boot::serve;
 
 use cheaper::Cheaper;
 use children::{Children, State};
-use command::Command;
 use daemon::Boot;
 use events::{Event, Events};
+use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
+use pause::Pausing;
 use pidfile::Pidfile;
 use recycle::Recycle;
 use reload::{Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
+use turnover::Turnover;
+use watch::Triggers;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -74,6 +83,8 @@ const STILLBORN: u32 = 3;
 #[derive(Debug)]
 pub struct Master {
     source: Source,
+    /// What the start was configured with.
+    started_with: Arc<Config>,
     directory: PathBuf,
     program: PathBuf,
     events: Events,
@@ -108,6 +119,14 @@ pub struct Master {
     retry_reload: Option<u64>,
     /// A reload that is done but for old workers that may still accept.
     handover: Option<Handover>,
+    /// Workers being replaced by workers of the same generation.
+    turnover: Option<Turnover>,
+    pausing: Pausing,
+    fifo: Fifo,
+    /// Files whose change asks for something.
+    triggers: Triggers,
+    /// CLOCK_MONOTONIC nanoseconds at which the stop that was asked for begins.
+    stop_at: Option<u64>,
     /// Workers of the coming generation that died before they served.
     stillborn: u32,
     began: u64,
@@ -142,15 +161,8 @@ impl Master {
         loop {
             let event = self.events.next(self.patience());
             match event {
-                Event::Signals(signals) => {
-                    for signal in signals {
-                        let stopping = matches!(self.phase, Phase::Stopping);
-                        if let Some(command) = Command::of_signal(signal, stopping) {
-                            tracing::info!("{signal} received");
-                            self.act(command, None);
-                        }
-                    }
-                }
+                Event::Signals(signals) => self.signalled(signals),
+                Event::Letters(letters) => self.spelled(&letters),
                 Event::Asked(command, waiter) => self.act(command, Some(waiter)),
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
@@ -172,19 +184,13 @@ impl Master {
         }
     }
 
-    /// Does what was asked. A stop always wins; reloads that come while one runs become one more.
-    fn act(&mut self, command: Command, waiter: Option<control::Waiter>) {
-        match command {
-            Command::Reload => self.reload(waiter),
-            Command::Stop => self.stop(),
-            Command::StopNow => self.stop_now(),
-        }
-    }
-
     /// How long to wait for the next event: deadlines are looked at this often.
     fn patience(&self) -> Duration {
         let busy = !matches!(self.phase, Phase::Serving)
             || self.handover.is_some()
+            || self.turnover.is_some()
+            || self.pausing.is_pending()
+            || self.stop_at.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
         let watched = self.generations.iter().any(|it| it.config.harakiri > 0 || it.board.has_user_deadlines());
@@ -284,6 +290,9 @@ impl Master {
             }
         }
         self.leave_the_undead(now);
+        self.stop_when_due(now);
+        self.see_to_the_pause();
+        self.look_at_triggers(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
         self.end_what_hangs(now);

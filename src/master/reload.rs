@@ -11,11 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::children::State;
-use super::control::Waiter;
+use super::control::{Told, Waiter};
 use super::sockets::{self, Plan};
 use super::{Master, Phase, SECOND};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
+use crate::log::request::Clock as LineClock;
 use crate::python;
 use crate::sys::clock;
 
@@ -26,6 +27,8 @@ pub struct Reload {
     waiters: Vec<Waiter>,
     /// CLOCK_MONOTONIC nanoseconds at which it began.
     began: u64,
+    /// What was odd so far, for those who wait; it stands in the log already.
+    warnings: Vec<String>,
     /// What came in between asks for another one, which begins where this one ends.
     again: Option<Vec<Waiter>>,
 }
@@ -34,7 +37,7 @@ pub struct Reload {
 #[derive(Debug)]
 pub struct Handover {
     waiters: Vec<Waiter>,
-    message: String,
+    told: Told,
     again: Option<Vec<Waiter>>,
     /// Old workers that may still accept a connection.
     accepting: Vec<Pid>,
@@ -63,8 +66,16 @@ impl Master {
     }
 
     pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
+        let exits = self.generation(self.active).is_some_and(|active| active.config.reloading.exit_on_reload);
+        if exits {
+            refuse(waiters);
+            tracing::info!("uWSGI: GAME OVER (insert coin)");
+            self.stop();
+            return;
+        }
+        self.turnover_superseded();
         tracing::info!("reload: reading the configuration anew");
-        self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), again: None });
+        self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), ..Reload::default() });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
         }
@@ -83,15 +94,25 @@ impl Master {
                     .unwrap_or_else(|| Error::new(Code::Internal, "the configuration failed without a word"))
             })?;
         for warning in warnings {
-            tracing::warn!("{warning}");
+            self.reload_warns(warning.to_string());
         }
         let venv = python::find_venv(&config, &self.directory, &self.program)?;
         sockets::identity(&config)?;
-        if let Some(active) = self.generation(self.active) {
-            tell_what_needs_a_restart(&active.config, &config);
+        for option in what_needs_a_restart(&self.started_with, &config).collect::<Vec<_>>() {
+            self.reload_warns(format!(
+                "warning: `{option}` is not what the instance was started with: that takes a restart, not a reload"
+            ));
         }
         self.plan = Some(Plan::make(&config, &self.directory, &self.listeners)?);
         self.start_generation(Arc::new(config), venv)
+    }
+
+    /// Says in the log, and to who waits, what is odd about the reload.
+    fn reload_warns(&mut self, warning: String) {
+        tracing::warn!("{warning}");
+        if let Phase::Reloading(reload) = &mut self.phase {
+            reload.warnings.push(warning);
+        }
     }
 
     /// All workers of the coming generation serve: the old ones may go.
@@ -104,10 +125,12 @@ impl Master {
             .filter(|worker| worker.generation <= old && worker.state == State::Serving)
             .filter_map(|worker| worker.pid)
             .collect();
+        tracing::info!("{} - ...gracefully killing workers...", date());
         for number in self.generations.iter().map(|it| it.number).filter(|number| *number <= old).collect::<Vec<_>>() {
             self.retire_generation(number);
         }
         let gone = std::mem::replace(&mut self.listeners, std::mem::take(&mut self.coming_listeners));
+        sockets::tell_changes(&gone, &self.listeners);
         sockets::discard(&gone, &self.listeners);
         drop(gone);
         let millis = clock::monotonic().saturating_sub(reload.began) / 1_000_000;
@@ -117,7 +140,9 @@ impl Master {
         tracing::info!("{message}");
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
-        self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });
+        self.apply_triggers();
+        let told = Told { message, warnings: reload.warnings };
+        self.handover = Some(Handover { waiters: reload.waiters, told, again: reload.again, accepting, until });
         self.accepts_no_more(Pid::from_raw(0));
     }
 
@@ -125,6 +150,7 @@ impl Master {
     /// told so sees the new code only.
     pub(super) fn accepts_no_more(&mut self, pid: Pid) {
         self.poke();
+        self.turnover_without(pid);
         let Some(handover) = &mut self.handover else { return };
         handover.accepting.retain(|other| *other != pid);
         if handover.accepting.is_empty() {
@@ -145,7 +171,7 @@ impl Master {
     pub(super) fn handed_over(&mut self) {
         let Some(handover) = self.handover.take() else { return };
         for waiter in handover.waiters {
-            answer(Some(waiter), &Ok(handover.message.clone()));
+            answer(Some(waiter), &Ok(handover.told.clone()));
         }
         if let Some(waiters) = handover.again {
             self.reload_again(waiters);
@@ -164,6 +190,7 @@ impl Master {
     /// The coming generation is given up; the old one never noticed.
     pub(super) fn reload_failed(&mut self, error: Error) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        self.watch_failed_imports();
         self.plan = None;
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
@@ -221,7 +248,7 @@ pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>) {
 }
 
 /// Tells a waiting client how it ended.
-pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<String>) {
+pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<Told>) {
     if let Some(waiter) = waiter {
         // A client that left does not need it.
         let _ = waiter.send(outcome.clone().map_err(Box::new));
@@ -230,16 +257,20 @@ pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<String>) {
 
 /// Options that only a start can apply: said, because a reload that ignores them silently would
 /// look as if it had applied them.
-fn tell_what_needs_a_restart(old: &Config, new: &Config) {
-    let changed = [
-        ("pidfile", old.pidfile != new.pidfile),
-        ("daemonize", old.daemonize != new.daemonize),
-        ("logto", old.logto != new.logto),
-        ("uid", old.uid != new.uid),
-        ("gid", old.gid != new.gid),
-        ("umask", old.umask != new.umask),
-    ];
-    for (option, _) in changed.into_iter().filter(|(_, changed)| *changed) {
-        tracing::warn!("`{option}` has changed in the configuration: that takes a restart, not a reload");
-    }
+fn what_needs_a_restart(start: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    [
+        ("pidfile", start.pidfile != new.pidfile),
+        ("daemonize", start.daemonize != new.daemonize),
+        ("logto", start.logto != new.logto),
+        ("uid", start.uid != new.uid),
+        ("gid", start.gid != new.gid),
+        ("umask", start.umask != new.umask),
+    ]
+    .into_iter()
+    .filter_map(|(option, changed)| changed.then_some(option))
+}
+
+/// The time as uWSGI puts it before what happens to an instance: `Thu Jan  1 00:00:00 1970`.
+pub(super) fn date() -> String {
+    String::from_utf8_lossy(LineClock::new().date(clock::epoch() as i64)).into_owned()
 }

@@ -4,12 +4,39 @@
 //! then the files, then the master.
 
 use super::reload::refuse;
-use super::{Master, Phase, sockets};
+use super::{Master, Phase, SECOND, sockets};
 use crate::error::{Code, Error};
+use crate::sys::clock;
 
 impl Master {
-    /// Finishes: workers stop accepting, serve what they hold and exit.
+    /// Stops, after `shutdown-delay` where there is one and it does not run already: until then load
+    /// balancers may find out, and requests are served as ever.
     pub(super) fn stop(&mut self) {
+        let delay = self.generation(self.active).map_or(0, |active| active.config.reloading.shutdown_delay);
+        let serves = matches!(self.phase, Phase::Serving | Phase::Reloading(_));
+        if delay > 0 && serves && self.stop_at.is_none() {
+            tracing::info!("stop asked for: serving on for {delay} s (`shutdown-delay`)");
+            self.stop_at = Some(clock::monotonic().saturating_add(delay.saturating_mul(SECOND)));
+        } else {
+            self.stop_without_delay();
+        }
+    }
+
+    /// Whether a stop was asked for and the instance still serves.
+    pub(super) fn is_stop_delayed(&self) -> bool {
+        self.stop_at.is_some()
+    }
+
+    /// Begins the stop whose delay is over.
+    pub(super) fn stop_when_due(&mut self, now: u64) {
+        if self.stop_at.is_some_and(|at| now >= at) {
+            self.stop_without_delay();
+        }
+    }
+
+    /// Finishes: workers stop accepting, serve what they hold and exit.
+    fn stop_without_delay(&mut self) {
+        self.stop_at = None;
         match &mut self.phase {
             Phase::Stopping => return,
             Phase::Starting => {
@@ -23,6 +50,8 @@ impl Master {
             refuse(reload.into_waiters());
         }
         self.handed_over();
+        self.turnover_superseded();
+        self.pausing.abandon();
         self.abandon_the_coming();
         for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
             self.retire_generation(number);
@@ -36,7 +65,7 @@ impl Master {
     /// Ends at once: requests in hand are lost.
     pub(super) fn stop_now(&mut self) {
         if !matches!(self.phase, Phase::Stopping) {
-            self.stop();
+            self.stop_without_delay();
         }
         tracing::warn!("stopping at once: requests in hand are lost");
         self.kill_all();
@@ -79,7 +108,7 @@ impl Master {
                 i32::from(error.exit)
             }
             None => {
-                tracing::info!("goodbye to rustwsgi.");
+                tracing::info!("goodbye to uWSGI.");
                 0
             }
         }

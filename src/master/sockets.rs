@@ -83,6 +83,19 @@ impl Plan {
     }
 }
 
+/// Says in the log which listeners a reload opened, and which it closed.
+pub fn tell_changes(before: &[Listener], now: &[Listener]) {
+    let in_both = |one: &Listener, all: &[Listener]| {
+        all.iter().any(|other| other.address == one.address && other.protocol == one.protocol)
+    };
+    for listener in now.iter().filter(|listener| !in_both(listener, before)) {
+        tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+    }
+    for listener in before.iter().filter(|listener| !in_both(listener, now)) {
+        tracing::info!("{} socket {} closed", listener.protocol.as_str(), listener.name);
+    }
+}
+
 /// Takes the files of UNIX listeners away that are in `gone` and not in `staying`.
 pub fn discard(gone: &[Listener], staying: &[Listener]) {
     for listener in gone {

@@ -134,6 +134,9 @@ impl Master {
         };
         if let Some(worker) = self.children.by_pid(pid) {
             (worker.state, worker.since) = (state, now);
+            if signal == Signal::SIGHUP {
+                tracing::info!("Gracefully killing worker {} (pid: {pid})...", worker.id);
+            }
         }
         let _ = kill(pid, signal);
     }
@@ -155,13 +158,17 @@ impl Master {
         }
         let (id, number) = (worker.id, worker.generation);
         self.accepts_no_more(pid);
+        if matches!(self.phase, Phase::Stopping) {
+            let seconds = clock::monotonic().saturating_sub(worker.since) / SECOND;
+            tracing::info!("worker {id} buried after {seconds} seconds");
+        }
         match worker.state {
             State::Unwanted => tracing::info!("worker {id} (pid: {pid}) was not needed any more"),
             State::Condemned | State::Undead if status == WaitStatus::Exited(pid, 0) => {
                 tracing::info!("worker {id} (pid: {pid}) finished");
             }
             // It was replaced before it was killed.
-            State::Condemned | State::Undead => self.tell_death(id, pid, status),
+            State::Condemned | State::Undead => drop(self.tell_death(id, pid, status)),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
             }
@@ -175,13 +182,17 @@ impl Master {
                 tracing::warn!("worker {id} (pid: {pid}) {} while it finished", children::cause(status));
             }
             State::Starting | State::Serving => {
-                self.tell_death(id, pid, status);
+                let how = self.tell_death(id, pid, status);
+                if worker.state == State::Starting {
+                    self.turnover_failed(number, id, &how);
+                }
                 self.replace(id, number, &worker, status);
             }
         }
     }
 
-    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) {
+    /// Says how a worker died, and answers with it.
+    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) -> String {
         let how = match status {
             WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
             _ => format!("died ({})", children::cause(status)),
@@ -190,6 +201,7 @@ impl Master {
         if let Some(cause) = respawn::cause(status, &mut self.out_of_memory) {
             tracing::error!("worker {id} (pid: {pid}) died of {cause}");
         }
+        how
     }
 
     /// Sees to it that a worker that died has a successor.

@@ -88,7 +88,7 @@ impl Master {
             for listener in &self.coming_listeners {
                 tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
             }
-            if let Err(error) = self.drop_privileges() {
+            if let Err(error) = self.drop_privileges().and_then(|()| self.open_fifo(number)) {
                 self.coming_failed(error);
                 return;
             }

@@ -32,6 +32,7 @@ mod gate;
 mod inbox;
 mod limits;
 pub mod notice;
+mod pause;
 mod refusals;
 mod serve;
 mod sharing;
@@ -190,6 +191,7 @@ impl Worker {
     /// Serves on all cores until the worker is told to finish.
     fn serve(&self, app: Option<&App>) {
         self.board.cell(self.cell).pid.store(self.pid, Relaxed);
+        self.obey_pause();
         let sharing = Sharing::of(self.cores);
         python::attach(|gil| {
             std::thread::scope(|scope| {
@@ -269,7 +271,7 @@ impl Worker {
 
     /// Listens again after a pause.
     fn resume(&self) {
-        if self.paused.swap(false, Relaxed) && !self.is_finishing() {
+        if !self.is_told_to_pause() && self.paused.swap(false, Relaxed) && !self.is_finishing() {
             for (number, gate) in self.gates.iter().enumerate() {
                 if let Err(error) = self.connections(false).listen(gate, number) {
                     tracing::error!("worker {} cannot listen on {} again: {error}", self.id, gate.name());

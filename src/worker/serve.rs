@@ -265,6 +265,7 @@ impl<'w> CoreLoop<'w> {
             Ready::Signal => None,
             Ready::Poke => {
                 if !self.worker.pokes.take().is_empty() {
+                    self.worker.obey_pause();
                     self.looks = self.worker.gates.len();
                 }
                 None
@@ -273,6 +274,10 @@ impl<'w> CoreLoop<'w> {
     }
 
     fn accept(&mut self, gate: usize) -> Option<Connection> {
+        if self.worker.is_told_to_pause() {
+            self.worker.obey_pause();
+            return None;
+        }
         match self.worker.gates[gate].accept() {
             Ok((stream, peer)) => Some(Connection {
                 stream,

@@ -5,6 +5,8 @@
 //! the GIL held, so that it stays a still image which workers share.
 #![forbid(unsafe_code)]
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +47,8 @@ pub struct Birth {
     pub link: Channel,
     /// The workers' end of their channel to the master.
     pub seat: Channel,
+    /// Where the names of imported files go, with `py-autoreload`.
+    pub imports: Option<File>,
     /// The master's pid: the parent of every worker.
     pub master: Pid,
 }
@@ -71,6 +75,9 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     settle(birth)?;
     let config = &birth.config;
     let interpreter = Interpreter::start(&birth.venv, config)?;
+    if let Some(imports) = &birth.imports {
+        interpreter.record_imports(imports.as_raw_fd(), &config.reloading.py_auto_reload_ignore);
+    }
     let app = if config.lazy_apps {
         None
     } else {
@@ -103,11 +110,11 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
 /// Makes this process the one the configuration asks for: signals, directory, user, environment.
 fn settle(birth: &Birth) -> Result<()> {
     let config = &birth.config;
-    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM];
+    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR2, Signal::SIGALRM];
     // Rust's handlers for these take a kill from outside for a fault of their own and go on.
     let faults = [Signal::SIGSEGV, Signal::SIGBUS];
-    // SIGHUP and SIGINT keep the inherited handler, which does nothing here: a Ctrl-C in the
-    // terminal reaches every process, and the master is the one to act on it.
+    // The others keep the inherited handler, which does nothing here: a Ctrl-C or Ctrl-Z in the
+    // terminal reaches every process, `killall -USR1` too, and the master is the one to act on it.
     signal::default(&quit)
         .and_then(|()| signal::default(&faults))
         .map_err(|error| Error::system("cannot reset signals", error))?;
@@ -171,7 +178,7 @@ fn fork_worker(
         Ok(Fork::Child) => match (getpid(), process::fork()) {
             (between, Ok(Fork::Child)) => {
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
-                let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
+                let _ = nix::unistd::close(birth.link.as_raw_fd());
                 interpreter.after_fork_child();
                 await_adoption(birth, between);
                 become_worker(birth, interpreter, app, listeners, worker, cell);

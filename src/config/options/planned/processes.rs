@@ -37,19 +37,14 @@ planned! {
         ["ugreen-stacksize"] NUMBER, Rare;
     }
     Reloading, State::NotYet => {
-        ["exit-on-reload"] Switch, Common, "ends instead of reloading";
         ["reload-on-fd"] List, Rare;
         ["brutal-reload-on-fd"] List, Rare;
-        ["touch-reload"] List, Common, "reloads when this file is touched";
-        ["touch-workers-reload"] List, Common, "replaces the workers when this file is touched";
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";
         ["touch-spoolers-reload"] List, Rare, "replaces the spoolers when this file is touched";
-        ["touch-chain-reload"] List, Common, "replaces the workers one by one when this file is touched";
         ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
         ["touch-logreopen"] List, Common, "opens the log anew when this file is touched";
         ["touch-exec"] List, Rare, "runs a command when a file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
-        ["fs-reload"] List, Rare, "reloads when something in this directory changes";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";
         ["fs-signal"] List, Rare;
         ["check-mountpoint" "mountpoint-check" "check-mount" "mount-check"] List, Rare;
@@ -60,8 +55,6 @@ planned! {
         ["reload-on-exception-repr"] List, Rare, "replaces a worker whose application raised an exception of this form";
         ["check-interval"] NUMBER, Rare;
         ["lazy"] Switch, Rare, "an older form of `lazy-apps` that also changes how reloads work";
-        ["py-auto-reload" "py-autoreload" "python-auto-reload" "python-autoreload"] NUMBER, Common, "reloads when a Python file changes; looks every so many seconds";
-        ["py-auto-reload-ignore"] List, Rare, "leaves a module out of `py-auto-reload`";
     }
     System, State::NotYet => {
         ["skip-zero"] Switch, Rare;

@@ -98,6 +98,7 @@ def test_the_replacement_comes_before_the_end(make):
     until(lambda: server.log.count(r"Respawned uWSGI worker 1", mark), "the replacement", timeout=0.9)
 
     asked.outcome()
+    server.log.wait_for(rf"DAMN ! worker 1 \(pid: {old}\) died", mark)
     text = server.log.text(mark)
     assert text.index("Respawned uWSGI worker 1") < text.index(f"DAMN ! worker 1 (pid: {old}) died")
 

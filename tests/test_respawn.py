@@ -84,3 +84,12 @@ def test_a_loop_of_deaths_is_called_one_and_ends_with_its_cause(make):
     until(server.workers, "a worker that lives", timeout=5)
     assert uwsgi_client.request(server.address).status == 200
     assert server.log.count("DAMN ! worker", mark) < 20
+
+
+def test_titles_are_what_the_configuration_says(rustwsgi, workshop):
+    server = workshop.server(rustwsgi, DIES, procname_prefix_spaced="blog", procname_append="!", procname_master="boss")
+    server.set(socket=server.directory / "site.sock")
+    server.start()
+
+    until(lambda: processes.title(server.master) == "blog boss!", "the master's title")
+    until(lambda: [processes.title(pid) for pid in server.workers()] == ["blog rustwsgi worker 1!"], "the worker's title")

@@ -143,7 +143,7 @@ impl Master {
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
         let Prepared { config, warnings, venv, plan } = prepared;
         let made = || -> Result<_> {
-            title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
+            title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
             let failed = |what: &'static str| move |error: std::io::Error| Error::system(what, error);
             process::adopt_orphans().map_err(|error| Error::system("cannot become the workers' parent", error))?;

@@ -297,12 +297,12 @@ impl Master {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }
+        self.leave_the_undead(now);
         self.stop_when_due(now);
         self.populate(now);
         self.see_to_the_pause();
         self.see_to_the_staff();
         self.look_at_triggers(now);
-        self.leave_the_undead(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
         self.end_what_hangs(now);

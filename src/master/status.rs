@@ -128,7 +128,9 @@ impl Master {
             .collect();
         let state = match worker.state {
             State::Starting => "starting",
-            State::Unwanted | State::Condemned | State::Undead | State::Leaving { .. } => "finishing",
+            State::Unwanted | State::Leaving { .. } => "finishing",
+            State::Condemned => "hanging",
+            State::Undead => "stuck in the kernel",
             State::Serving if running.is_empty() => "idle",
             State::Serving => "busy",
         };

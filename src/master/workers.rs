@@ -168,7 +168,7 @@ impl Master {
                 tracing::info!("worker {id} (pid: {pid}) finished");
             }
             // It was replaced before it was killed.
-            State::Condemned | State::Undead => self.tell_death(id, pid, status),
+            State::Condemned | State::Undead => drop(self.tell_death(id, pid, status)),
             State::Leaving { killed: true, .. } => {
                 tracing::warn!("worker {id} (pid: {pid}) did not finish in time and was killed");
             }
@@ -182,16 +182,17 @@ impl Master {
                 tracing::warn!("worker {id} (pid: {pid}) {} while it finished", children::cause(status));
             }
             State::Starting | State::Serving => {
-                self.tell_death(id, pid, status);
+                let how = self.tell_death(id, pid, status);
                 if worker.state == State::Starting {
-                    self.turnover_failed(number, id, &children::cause(status));
+                    self.turnover_failed(number, id, &how);
                 }
                 self.replace(id, number, &worker, status);
             }
         }
     }
 
-    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) {
+    /// Says how a worker died, and answers with it.
+    fn tell_death(&mut self, id: usize, pid: Pid, status: WaitStatus) -> String {
         let how = match status {
             WaitStatus::Signaled(_, signal, _) => format!("died, killed by signal {}", signal as i32),
             _ => format!("died ({})", children::cause(status)),
@@ -200,6 +201,7 @@ impl Master {
         if let Some(cause) = respawn::cause(status, &mut self.out_of_memory) {
             tracing::error!("worker {id} (pid: {pid}) died of {cause}");
         }
+        how
     }
 
     /// Sees to it that a worker that died has a successor.

@@ -140,8 +140,7 @@ impl Worker {
     /// Everything up to "ready to serve".
     fn start(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) -> Result<(Arc<Self>, Option<App>)> {
         let config = Arc::clone(&assignment.config);
-        let prefix = config.procname_prefix.as_deref().unwrap_or_default();
-        title::set(&format!("{prefix}rustwsgi worker {}", assignment.id));
+        title::set(&config.title(&format!("rustwsgi worker {}", assignment.id)));
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
         let app = match app {

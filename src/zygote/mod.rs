@@ -55,7 +55,7 @@ pub struct Birth {
 
 /// Runs the zygote. The caller has closed every descriptor that is not in `birth`.
 pub fn run(birth: Birth) -> ! {
-    title::set(&format!("{}rustwsgi zygote", birth.config.procname_prefix.as_deref().unwrap_or_default()));
+    title::set(&birth.config.title("rustwsgi zygote"));
     let code = match prepare(&birth) {
         Ok((interpreter, app)) => serve(&birth, &interpreter, app.as_ref()),
         Err(error) => {

@@ -136,6 +136,22 @@ options! {
     ["die-on-idle"] Switch, Processes, Rare, "0.2.0", Works
         => die_on_idle: bool = false;
 
+    /// puts this and a blank in front of every process title
+    ["procname-prefix-spaced"] Text, Processes, Common, "0.2.0", Works
+        => procname_prefix_spaced: Option<String> = None;
+
+    /// puts this behind every process title
+    ["procname-append"] Text, Processes, Common, "0.2.0", Works
+        => procname_append: Option<String> = None;
+
+    /// titles every process with this
+    ["procname"] Text, Processes, Common, "0.2.0", Works
+        => procname: Option<String> = None;
+
+    /// titles the master with this
+    ["procname-master"] Text, Processes, Rare, "0.2.0", Works
+        => procname_master: Option<String> = None;
+
     /// replaces a worker whose address space exceeds this many megabytes
     ["reload-on-as"] COUNT, Group::Reloading, Common, "0.2.0", Works
         => reload_on_as: u64 = 0;
@@ -158,7 +174,49 @@ options! {
         => mem_collector_freq: u64 = 1;
 }
 
+impl Config {
+    /// The title of a process that would be called `name` (uWSGI: `--procname` and its relatives).
+    pub fn title(&self, name: &str) -> String {
+        let lifetimes = &self.lifetimes;
+        let named = lifetimes.procname.as_deref().unwrap_or(name);
+        self.framed(named)
+    }
+
+    /// The title of the master.
+    pub fn master_title(&self, name: &str) -> String {
+        match &self.lifetimes.procname_master {
+            Some(named) => self.framed(named),
+            None => self.title(name),
+        }
+    }
+
+    fn framed(&self, name: &str) -> String {
+        let spaced = self.lifetimes.procname_prefix_spaced.as_ref().map(|prefix| format!("{prefix} "));
+        let prefix = spaced.as_ref().or(self.procname_prefix.as_ref()).map_or("", String::as_str);
+        format!("{prefix}{name}{}", self.lifetimes.procname_append.as_deref().unwrap_or_default())
+    }
+}
+
 impl Lifetimes {
     /// What `cheaper-algo` may say.
     pub const CHEAPER_ALGORITHMS: [&str; 5] = ["spare", "spare2", "backlog", "busyness", "manual"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_framed_and_replaced() {
+        let mut config = Config::default();
+        assert_eq!(config.title("rustwsgi worker 1"), "rustwsgi worker 1");
+        config.procname_prefix = Some("a-".into());
+        config.lifetimes.procname_append = Some("!".into());
+        assert_eq!(config.title("rustwsgi worker 1"), "a-rustwsgi worker 1!");
+        config.lifetimes.procname_prefix_spaced = Some("blog".into());
+        config.lifetimes.procname = Some("site".into());
+        assert_eq!((config.title("x").as_str(), config.master_title("x").as_str()), ("blog site!", "blog site!"));
+        config.lifetimes.procname_master = Some("boss".into());
+        assert_eq!((config.title("x").as_str(), config.master_title("x").as_str()), ("blog site!", "blog boss!"));
+    }
 }

@@ -11,10 +11,6 @@ planned! {
         ["skip-atexit"] Switch, Rare;
         ["skip-atexit-teardown"] Switch, Rare;
         ["no-threads-wait"] Switch, Rare, "does not wait for the threads when a worker ends";
-        ["procname-prefix-spaced"] Text, Common, "puts this and a blank in front of every process title";
-        ["procname-append"] Text, Common, "puts this behind every process title";
-        ["procname"] Text, Common, "titles every process with this";
-        ["procname-master"] Text, Rare, "titles the master with this";
         ["reaper", 'r'] Switch, Rare;
         ["prio"] NUMBER, Rare, "the priority of the processes";
         ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";

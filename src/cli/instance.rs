@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Target, say};
+use super::{Target, complain, say};
 use crate::config::{Config, Source};
 use crate::emperor;
 use crate::error::{Error, Result};
-use crate::master::{self, control};
+use crate::master::control::Told;
+use crate::master::{self, ask};
 
 /// Serves what `source` names until it is stopped.
 pub fn serve(source: Source) -> Result<i32> {
@@ -25,14 +26,16 @@ pub fn serve(source: Source) -> Result<i32> {
 
 /// Ends the instance that the target names.
 pub fn stop(target: &Target) -> Result<i32> {
-    control::stop(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+    ask::stop(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
 }
 
 /// Has the instance that the target names load its application anew.
 pub fn reload(target: &Target) -> Result<i32> {
-    control::reload(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+    ask::reload(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
 }
 
-fn told(outcome: String) -> i32 {
-    say(&format!("{outcome}\n"))
+/// Shows how it ended: the warnings on stderr, what was done on stdout.
+fn told(outcome: Told) -> i32 {
+    outcome.warnings.iter().for_each(|warning| complain(warning));
+    say(&format!("{}\n", outcome.message))
 }

@@ -7,6 +7,7 @@
 
 mod check;
 mod convert;
+mod ctl;
 mod instance;
 mod parse;
 
@@ -47,6 +48,8 @@ pub enum Action {
         /// The names.
         wanted: Vec<String>,
     },
+    /// To have a running instance do what the words behind `ctl` say.
+    Control(Vec<String>),
     /// To turn what the words name into a flat ini.
     Convert(Vec<String>),
     /// To explain an option or the code of a message.
@@ -98,6 +101,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Reload(target) => instance::reload(&target),
         Action::ShowConfig { source, as_uwsgi, json } => Ok(show_config(&source, as_uwsgi, json)),
         Action::Get { source, wanted } => first_values(&source, &wanted),
+        Action::Control(words) => ctl::control(&words),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
         Action::Help(detail) => Ok(say(&render::help(detail))),

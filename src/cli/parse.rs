@@ -29,6 +29,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     if arguments.next_if(|word| word == "convert").is_some() {
         return arguments.map(|word| text(&word)).collect::<Result<_, _>>().map(Action::Convert);
     }
+    if arguments.next_if(|word| word == "ctl").is_some() {
+        return arguments.map(|word| text(&word)).collect::<Result<_, _>>().map(Action::Control);
+    }
     let words = spelled_out(arguments.map(with_equals).collect());
     let matches = command(&|name, option| is_about(&words, name, option))
         .try_get_matches_from(&words)
@@ -106,9 +109,10 @@ fn with_equals(word: OsString) -> OsString {
     }
 }
 
-/// What clap can't tell by itself: `-h` and `--help all` are lengths of the help, and `--json`
-/// beside `--check` or `--show-config`, without a file, is the form of the answer (uWSGI: `--json
-/// FILE` reads one).
+/// What clap can't tell by itself: `-h` and `--help all` are lengths of the help, `--json` beside
+/// `--check` or `--show-config`, without a file, is the form of the answer (uWSGI: `--json FILE`
+/// reads one), and in `--reload --no-wait PIDFILE` the pid file comes after what would be taken for
+/// it.
 fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
     let answers = words.iter().any(|word| word == "--check" || word == "--show-config");
     let mut spelled = Vec::with_capacity(words.len());
@@ -118,11 +122,25 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
         match word.to_str() {
             Some("-h") => spelled.push("--help=everyday".into()),
             Some("--help") if words.next_if(|next| next == "all").is_some() => spelled.push("--help=all".into()),
+            Some("--stop" | "--reload") => {
+                while let Some(next) = words.next_if(|next| next.to_str().is_some_and(is_about_waiting)) {
+                    let value = next == "--timeout";
+                    spelled.push(next);
+                    spelled.extend(words.next_if(|_| value));
+                }
+                spelled.push(word);
+                spelled.extend(words.next());
+            }
             Some("--json") if answers && alone => spelled.push("--json-output".into()),
             _ => spelled.push(word),
         }
     }
     spelled
+}
+
+/// Whether a word goes with `--stop` and `--reload` and is no pid file.
+fn is_about_waiting(word: &str) -> bool {
+    matches!(word, "--no-wait" | "--timeout") || word.starts_with("--timeout=")
 }
 
 /// `--check FILE` reads the file by its ending, any other as an ini file.
@@ -408,6 +426,11 @@ mod tests {
         assert!(matches!(stop, Action::Stop(stop) if stop == target(true, Some(5))));
         let reload = action("--no-wait --reload=a.pid").unwrap();
         assert!(matches!(reload, Action::Reload(reload) if reload == target(false, None)));
+        for line in ["--reload --no-wait --timeout 5 a.pid", "--reload --timeout=5 --no-wait a.pid"] {
+            let reload = action(line).unwrap();
+            assert!(matches!(reload, Action::Reload(reload) if reload == target(false, Some(5))), "{line}");
+        }
+        assert!(matches!(action("ctl a.pid status"), Ok(Action::Control(words)) if words == ["a.pid", "status"]));
         assert_eq!(
             refusal("--stop a.pid --timeout soon"),
             "error[RW0103]: `timeout` takes a whole number of seconds, not `soon`\n  \

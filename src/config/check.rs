@@ -14,6 +14,7 @@ use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
 mod addresses;
+mod lifetimes;
 mod paths;
 mod traps;
 pub(super) mod twice;
@@ -38,6 +39,7 @@ impl Config {
         }
         self.check_directories(directory, findings);
         self.check_traps(findings);
+        self.check_lifetimes(findings);
         self.check_plugins(findings);
     }
 

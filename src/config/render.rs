@@ -341,7 +341,7 @@ mod tests {
         let page = explain("RW0101").unwrap();
         assert!(page.starts_with("RW0101: an option that does not exist\n\nThe name is no option"), "{page}");
         assert!(page.lines().all(|line| line.len() <= 100));
-        assert!(explain("cheaper").unwrap().ends_with("unless `tolerate-unsupported = true`\n"));
+        assert!(explain("asyncio").unwrap().ends_with("unless `tolerate-unsupported = true`\n"));
         assert!(explain("psgi").unwrap().contains("for Perl: the start is refused"));
     }
 

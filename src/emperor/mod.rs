@@ -6,6 +6,7 @@
 //! nothing with its vassals but the log.
 #![forbid(unsafe_code)]
 
+mod audience;
 mod blacklist;
 mod monitor;
 mod reign;
@@ -184,7 +185,7 @@ impl Emperor {
 
     fn run(&mut self) -> i32 {
         self.look();
-        self.boot.up();
+        self.boot.up(&format!("rustwsgi: the emperor reigns, pid {}", std::process::id()));
         self.notify.ready(&self.status());
         loop {
             let demanded = self.wait();

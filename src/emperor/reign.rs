@@ -11,11 +11,11 @@ use nix::unistd::Pid;
 
 use super::monitor::Found;
 use super::vassal::Vassal;
-use super::{Emperor, SECOND};
+use super::{Emperor, SECOND, audience};
 use crate::error::{Code, Error};
+use crate::master::cause;
 use crate::master::command::Command;
 use crate::master::vassal::word;
-use crate::master::{cause, control};
 use crate::sys::clock;
 
 /// The exit code of a vassal that does not want to be started again.
@@ -54,11 +54,11 @@ impl Emperor {
         for at in 0..self.controls.len() {
             let Ok(listener) = self.controls[at].try_clone() else { continue };
             // A client that gave up waiting is no reason to do anything.
-            let _ = control::converse_once(&listener, |command| match command {
-                Command::Reload => Ok(self.reload_all()),
+            let _ = audience::give(&listener, |command| match command {
+                Command::Reload => Ok(self.reload_all().into()),
                 Command::Stop => {
                     self.stop_all("asked to stop");
-                    Ok("the vassals finish".into())
+                    Ok("the vassals finish".to_owned().into())
                 }
                 other => {
                     let message = format!("the emperor does not do `{other:?}`: ask a vassal");

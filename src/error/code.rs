@@ -361,6 +361,9 @@ codes! {
     LockAtFork = "RW0433", App, "a lock that is held for ever",
         "It was held when the application was imported, mostly by a thread. In the workers it stays held, and whoever waits \
          for it waits for ever. Start the thread after the fork, or set `lazy-apps = true`.";
+    WorkersUnchanged = "RW0410", Config, "the number of workers can't be changed as asked",
+        "There are never more workers than `processes` says and never fewer than `cheaper`, or one. The message has the \
+         numbers. A reload with other limits changes them.";
     PidfileHeld = "RW0501", Config, "another instance holds the pid file",
         "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.",
         "rustwsgi --reload /run/blog.pid\n\
@@ -377,6 +380,9 @@ codes! {
     TimedOut = "RW0506", Machine, "the wait was longer than allowed",
         "The command stopped waiting; what it asked for may still happen. `--timeout` sets how long it waits.",
         "rustwsgi --reload /run/blog.pid --timeout 120";
+    FifoUnusable = "RW0510", Machine, "the master FIFO can't be made",
+        "The directory has to be there and writable for the user that the master runs as, and nothing but a FIFO may stand \
+         in its place.";
     LogUnusable = "RW0601", Machine, "the log file can't be opened",
         "The directory has to be there, and the user that rustwsgi runs as has to be allowed to write to it.",
         "install -d -o www-data /var/log/blog\n\

@@ -13,11 +13,14 @@ use nix::unistd::getpid;
 
 use super::daemon::Boot;
 use super::events::Events;
+use super::fifo::Fifo;
 use super::harakiri::Harakiri;
 use super::notify::Notify;
+use super::pause::Pausing;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
 use super::vassal::Vassal;
+use super::watch::Triggers;
 use super::{Master, Phase, activation, control, hooks, privileges};
 use crate::config::render::counted;
 use crate::config::{Config, Source, Warning};
@@ -30,7 +33,7 @@ use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
 
 /// The signals that the master handles. It acts on some; the others would kill it by default.
-const WATCHED: [Signal; 8] = [
+const WATCHED: [Signal; 11] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -39,12 +42,17 @@ const WATCHED: [Signal; 8] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGALRM,
+    Signal::SIGTSTP,
+    Signal::SIGURG,
+    Signal::SIGWINCH,
 ];
 
 /// What the foreground has found out before anything was started.
 #[derive(Debug)]
 struct Prepared {
     config: Config,
+    /// What was odd, which the terminal has seen.
+    warnings: Vec<String>,
     venv: Option<Venv>,
     /// The sockets this process was started with.
     given: Vec<Listener>,
@@ -100,7 +108,8 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loade
 /// Finds everything wrong that can be found without touching anything.
 fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
     let (config, warnings) = loaded?;
-    for warning in warnings {
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
         eprintln!("{warning}");
     }
     let checked = || {
@@ -118,7 +127,7 @@ fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared,
         Ok((venv, given, plan))
     };
     let (venv, given, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, venv, given, plan })
+    Ok(Prepared { config, warnings, venv, given, plan })
 }
 
 /// Goes to where the instance will live: the background, the log file.
@@ -130,8 +139,9 @@ pub fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     let file = config.daemonize.as_ref().or(config.logto.as_ref());
     let option = if config.daemonize.is_some() { "daemonize" } else { "logto" };
     let mode = config.logging.logfile_chmod;
-    let open =
-        |path| log::sink::Sink::open(&directory.join(path), mode).map_err(|error| error.maybe_at(config.origin(option)));
+    let open = |path| {
+        log::sink::Sink::open(&directory.join(path), mode).map_err(|error| error.maybe_at(config.origin(option)))
+    };
     let sink = file.map(open).transpose()?;
     log::lines::date(config.logging.log_date.as_deref()).map_err(|why| {
         let message = format!("`log-date` is no form of a date: {why}");
@@ -164,39 +174,45 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, venv, given, plan } = prepared;
+        let Prepared { config, warnings, venv, given, plan } = prepared;
         let made = || -> Result<_> {
-            title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
+            title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
             let failed = |what: &'static str| move |error: std::io::Error| Error::system(what, error);
             process::adopt_orphans().map_err(|error| Error::system("cannot become the workers' parent", error))?;
             signal::unblock_all().map_err(|error| Error::system("sigprocmask", error))?;
-            signal::ignore(Signal::SIGPIPE).map_err(|error| Error::system("sigaction", error))?;
+            // The two of the terminal would stop the instance.
+            for silent in [Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU] {
+                signal::ignore(silent).map_err(|error| Error::system("sigaction", error))?;
+            }
             let watch = Arc::new(Watch::new(&WATCHED).map_err(failed("cannot watch signals"))?);
             let events = Events::new().map_err(failed("cannot start the event queue"))?;
             events.watch_signals(Arc::clone(&watch));
             let (ours, seat) = Channel::pair().map_err(failed("socketpair"))?;
             ours.set_nonblocking().map_err(failed("fcntl"))?;
-            events.watch_workers(ours);
+            events.watch_workers(ours.try_clone().map_err(failed("dup"))?);
             if let Some(held) = &pidfile {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
             // Now that the control socket is where `--stop` and `--reload` look for it.
             privileges::enclose(&config)?;
-            Ok((pidfile, watch, events, seat))
+            Ok((pidfile, watch, events, seat, ours))
         };
-        let (pidfile, watch, events, seat) = match made() {
+        let (pidfile, watch, events, seat, seats) = match made() {
             Ok(made) => made,
             Err(error) => return Err(Box::new((error, boot))),
         };
+        let config = Arc::new(config);
         let mut master = Self {
             source,
+            started_with: Arc::clone(&config),
             directory,
             program,
             events,
             watch,
             seat,
+            seats,
             pidfile,
             boot,
             generations: Vec::new(),
@@ -211,16 +227,30 @@ impl Master {
             notify: Notify::default(),
             vassal: None,
             companions: super::Companions::default(),
+            recycle: super::Recycle::default(),
+            out_of_memory: super::OutOfMemory::watch(),
+            cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
             handover: None,
+            turnover: None,
+            pausing: Pausing::default(),
+            staffing: Vec::new(),
+            fifo: Fifo::default(),
+            triggers: Triggers::default(),
+            stop_at: None,
+            crowded_until: None,
             stillborn: 0,
             began,
             failure: None,
         };
         master.introduce(&config);
-        match master.start_generation(Arc::new(config), venv) {
+        // Where there is a log file, only the terminal has seen them.
+        if config.daemonize.is_some() || config.logto.is_some() {
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
+        match master.start_generation(config, venv) {
             Ok(()) => Ok(master),
             Err(error) => Err(Box::new((error, std::mem::replace(&mut master.boot, Boot::Told)))),
         }
@@ -269,11 +299,18 @@ impl Master {
             return;
         }
         tracing::info!("ready in {millis} ms: {stop}");
-        self.boot.up();
-        self.notify.ready(&self.status());
+        let log = active_log(&self.started_with).map(|log| format!(", log {log}")).unwrap_or_default();
+        self.boot.up(&format!("rustwsgi serves after {millis} ms: master pid {}{log}", getpid()));
+        self.apply_triggers();
+        self.notify.ready(&self.summary());
         self.tell_accepting();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }
     }
+}
+
+/// The log file of the instance, as configured.
+fn active_log(config: &Config) -> Option<String> {
+    config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| path.display().to_string())
 }

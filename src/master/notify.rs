@@ -118,7 +118,7 @@ impl Notify {
 
 impl Master {
     /// What `systemctl status` shows while it serves.
-    pub(super) fn status(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let processes = self.generation(self.active).map_or(0, |active| active.config.processes);
         format!("serving with {processes} workers, generation {}", self.active)
     }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
+use socket2::SockRef;
 
 use super::{activation, privileges};
 use crate::config::Config;
@@ -80,7 +81,12 @@ impl Plan {
                 Planned::Kept(at, protocol) => open[at]
                     .try_clone()
                     .map_err(|error| Error::system("dup", error))
-                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept })),
+                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept }))
+                    .inspect(|kept| {
+                        // Asked again, a socket that listens takes the new length of its queue; one
+                        // that can't keeps the old.
+                        let _ = SockRef::from(&kept.fd).listen(self.backlog as i32);
+                    }),
                 Planned::New(reserved) => reserved.listen(backlog, &self.access),
             };
             match listener {
@@ -92,6 +98,19 @@ impl Plan {
             }
         }
         Ok(listeners)
+    }
+}
+
+/// Says in the log which listeners a reload opened, and which it closed.
+pub fn tell_changes(before: &[Listener], now: &[Listener]) {
+    let in_both = |one: &Listener, all: &[Listener]| {
+        all.iter().any(|other| other.address == one.address && other.protocol == one.protocol)
+    };
+    for listener in now.iter().filter(|listener| !in_both(listener, before)) {
+        tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+    }
+    for listener in before.iter().filter(|listener| !in_both(listener, now)) {
+        tracing::info!("{} socket {} closed", listener.protocol.as_str(), listener.name);
     }
 }
 

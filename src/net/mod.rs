@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod backlog;
 pub mod exchange;
 mod given;
 pub mod holder;

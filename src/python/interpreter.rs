@@ -135,6 +135,12 @@ impl Interpreter {
         attach(|gil| App::load(gil.py, config, self.venv.bin()))
     }
 
+    /// Has every file that is imported from now on written to `descriptor`, but those of `ignored`
+    /// modules (uWSGI: `--py-autoreload`).
+    pub fn record_imports(&self, descriptor: std::os::fd::RawFd, ignored: &[String]) {
+        self.quietly(|py| super::imports::record(py, descriptor, ignored));
+    }
+
     /// Collects garbage and takes what is left out of the collector's sight, so that collections
     /// in the workers leave the shared pages alone.
     pub fn freeze(&self) {

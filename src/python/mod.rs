@@ -9,6 +9,7 @@
 mod app;
 mod blame;
 mod environ;
+mod imports;
 mod input;
 mod interpreter;
 mod output;

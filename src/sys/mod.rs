@@ -15,5 +15,6 @@ pub mod process;
 pub mod shared;
 pub mod signal;
 pub mod spawn;
+pub mod tcp;
 pub mod title;
 pub mod user;

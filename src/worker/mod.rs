@@ -7,7 +7,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -33,10 +34,13 @@ mod gate;
 mod inbox;
 mod limits;
 pub mod notice;
+mod pause;
 mod refusals;
+mod relog;
 mod serve;
 mod sharing;
 mod terms;
+mod warmup;
 
 use connections::Connections;
 use gate::Gate;
@@ -63,6 +67,8 @@ pub struct Assignment {
     pub generation: u64,
     /// The configuration of that generation.
     pub config: Arc<Config>,
+    /// The directory the instance was started in, which relative paths mean.
+    pub directory: PathBuf,
     /// What it serves.
     pub listeners: Vec<Listener>,
     /// Its generation's scoreboard.
@@ -148,6 +154,11 @@ struct Worker {
     stopped: Once,
     finish_by: AtomicU64,
     paused: AtomicBool,
+    /// Requests that it answers to itself before it serves.
+    warmup: Vec<String>,
+    /// The log file, and which turn of it this process writes to.
+    log: Option<PathBuf>,
+    log_turn: AtomicU32,
     refused: Rate,
     exhausted: Rate,
 }
@@ -157,9 +168,8 @@ impl Worker {
     fn start(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) -> Result<(Arc<Self>, Option<App>)> {
         let config = Arc::clone(&assignment.config);
         let (id, first) = (assignment.id, assignment.first);
-        let prefix = config.procname_prefix.as_deref().unwrap_or_default();
-        title::set(&format!("{prefix}rustwsgi worker {}", assignment.id));
-        terms::take_place(&config, assignment.id);
+        title::set(&config.title(&format!("rustwsgi worker {id}")));
+        terms::take_place(&config, id);
         Phase::PostFork.run(&config)?;
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
@@ -180,7 +190,7 @@ impl Worker {
     }
 
     fn new(assignment: Assignment) -> io::Result<Self> {
-        let Assignment { id, cell, config, listeners, board, seat, master, .. } = assignment;
+        let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
         let gates = listeners.into_iter().map(Gate::new).collect::<Vec<_>>();
@@ -205,7 +215,7 @@ impl Worker {
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
-            limits: Limits::new(config.max_requests, config.min_worker_lifetime),
+            limits: Limits::of(&config, id),
             seat,
             master,
             connections,
@@ -215,6 +225,9 @@ impl Worker {
             stopped: Once::new(),
             finish_by: AtomicU64::new(u64::MAX),
             paused: AtomicBool::new(false),
+            warmup: config.reloading.warmup.clone(),
+            log: config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| directory.join(path)),
+            log_turn: AtomicU32::new(0),
             refused: Rate::default(),
             exhausted: Rate::new(1),
             config,
@@ -223,7 +236,10 @@ impl Worker {
 
     /// Serves on all cores until the worker is told to finish.
     fn serve(&self, app: Option<&App>) {
+        self.follow_log();
+        python::attach(|gil| self.warm_up(gil, app));
         self.board.cell(self.cell).pid.store(self.pid, Relaxed);
+        self.obey_pause();
         let sharing = Sharing::of(self.cores);
         python::attach(|gil| {
             std::thread::scope(|scope| {
@@ -303,7 +319,7 @@ impl Worker {
 
     /// Listens again after a pause.
     fn resume(&self) {
-        if self.paused.swap(false, Relaxed) && !self.is_finishing() {
+        if !self.is_told_to_pause() && self.paused.swap(false, Relaxed) && !self.is_finishing() {
             for (number, gate) in self.gates.iter().enumerate() {
                 if let Err(error) = self.connections(false).listen(gate, number) {
                     tracing::error!("worker {} cannot listen on {} again: {error}", self.id, gate.name());

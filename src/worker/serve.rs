@@ -265,6 +265,8 @@ impl<'w> CoreLoop<'w> {
             Ready::Signal => None,
             Ready::Poke => {
                 if !self.worker.pokes.take().is_empty() {
+                    self.worker.follow_log();
+                    self.worker.obey_pause();
                     self.looks = self.worker.gates.len();
                 }
                 None
@@ -273,6 +275,10 @@ impl<'w> CoreLoop<'w> {
     }
 
     fn accept(&mut self, gate: usize) -> Option<Connection> {
+        if self.worker.is_told_to_pause() {
+            self.worker.obey_pause();
+            return None;
+        }
         match self.worker.gates[gate].accept() {
             Ok((stream, peer)) => Some(Connection {
                 stream,

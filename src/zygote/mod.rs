@@ -6,14 +6,16 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sched::sched_yield;
 use nix::sys::signal::Signal;
-use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getpid, getppid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdout, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -58,13 +60,15 @@ pub struct Birth {
     pub link: Channel,
     /// The workers' end of their channel to the master.
     pub seat: Channel,
+    /// Where the names of imported files go, with `py-autoreload`.
+    pub imports: Option<File>,
     /// The master's pid: the parent of every worker.
     pub master: Pid,
 }
 
 /// Runs the zygote. The caller has closed every descriptor that is not in `birth`.
 pub fn run(birth: Birth) -> ! {
-    title::set(&format!("{}rustwsgi zygote", birth.config.procname_prefix.as_deref().unwrap_or_default()));
+    title::set(&birth.config.title("rustwsgi zygote"));
     let code = match prepare(&birth) {
         Ok((interpreter, app)) => serve(&birth, &interpreter, app.as_ref()),
         Err(error) => {
@@ -90,6 +94,9 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     reach::check(birth, &venv)?;
     let inheritance = Inheritance::before();
     let interpreter = Interpreter::start(&venv, config)?;
+    if let Some(imports) = &birth.imports {
+        interpreter.record_imports(imports.as_raw_fd(), &config.reloading.py_auto_reload_ignore);
+    }
     birth.drop_at(Moment::Init)?;
     let app = if config.lazy_apps {
         None
@@ -121,11 +128,11 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
 /// Makes this process the one the configuration asks for: signals, directory, user, environment.
 fn settle(birth: &Birth) -> Result<()> {
     let config = &birth.config;
-    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM];
+    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR2, Signal::SIGALRM];
     // Rust's handlers for these take a kill from outside for a fault of their own and go on.
     let faults = [Signal::SIGSEGV, Signal::SIGBUS];
-    // SIGHUP and SIGINT keep the inherited handler, which does nothing here: a Ctrl-C in the
-    // terminal reaches every process, and the master is the one to act on it.
+    // The others keep the inherited handler, which does nothing here: a Ctrl-C or Ctrl-Z in the
+    // terminal reaches every process, `killall -USR1` too, and the master is the one to act on it.
     signal::default(&quit)
         .and_then(|()| signal::default(&faults))
         .map_err(|error| Error::system("cannot reset signals", error))?;
@@ -171,6 +178,13 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                     return 1;
                 }
             },
+            Ok(Some((ToZygote::Log, descriptors))) => {
+                for log in &descriptors {
+                    if let Err(error) = dup2_stdout(log).and_then(|()| dup2_stderr(log)) {
+                        tracing::error!("the zygote keeps the old log file: {error}");
+                    }
+                }
+            }
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
                 fork_worker(birth, interpreter, app, &listeners, (worker, forked.insert(worker)), cell)
             }
@@ -194,18 +208,19 @@ fn fork_worker(
 ) {
     interpreter.before_fork();
     match process::fork() {
-        Ok(Fork::Child) => match process::fork() {
-            Ok(Fork::Child) => {
+        Ok(Fork::Child) => match (getpid(), process::fork()) {
+            (between, Ok(Fork::Child)) => {
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
-                let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
+                let _ = nix::unistd::close(birth.link.as_raw_fd());
                 interpreter.after_fork_child();
+                await_adoption(birth, between);
                 become_worker(birth, interpreter, app, listeners, (worker, first), cell);
             }
-            Ok(Fork::Parent(pid)) => {
+            (_, Ok(Fork::Parent(pid))) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
                 process::exit(0);
             }
-            Err(error) => {
+            (_, Err(error)) => {
                 report(birth, &FromZygote::NotForked { cell, reason: error.to_string() });
                 process::exit(1);
             }
@@ -213,7 +228,17 @@ fn fork_worker(
         Ok(Fork::Parent(between)) => {
             interpreter.after_fork_parent();
             // It exits right after its fork; only a signal could make the wait fail.
-            while let Err(nix::errno::Errno::EINTR) = waitpid(between, None) {}
+            let end = loop {
+                match waitpid(between, None) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    end => break end,
+                }
+            };
+            // Killed before it could tell, as when memory runs out. Where it had forked already, the
+            // master ends a worker that it was never told of.
+            if let Ok(WaitStatus::Signaled(_, signal, _)) = end {
+                report(birth, &FromZygote::NotForked { cell, reason: format!("killed by {signal}") });
+            }
         }
         Err(error) => {
             interpreter.after_fork_parent();
@@ -228,6 +253,18 @@ fn report(birth: &Birth, message: &FromZygote) {
     }
 }
 
+/// Waits until the process between zygote and worker is gone: the worker watches its parent's death,
+/// so it has to be the right parent already. Whoever adopts it instead of the master is nobody to
+/// work for.
+fn await_adoption(birth: &Birth, between: Pid) {
+    while getppid() == between {
+        let _ = sched_yield();
+    }
+    if getppid() != birth.master {
+        process::exit(1);
+    }
+}
+
 /// The worker's first steps as a process of its own.
 fn become_worker(
     birth: &Birth,
@@ -237,13 +274,6 @@ fn become_worker(
     (worker, first): (usize, bool),
     cell: usize,
 ) -> ! {
-    // The parent's death is watched from here on, so it has to be the right parent already.
-    while getppid() != birth.master {
-        if birth.master != getppid() && crate::sys::process::Handle::open(birth.master).is_err() {
-            process::exit(1);
-        }
-        let _ = sched_yield();
-    }
     let listeners: std::io::Result<Vec<Listener>> = listeners.iter().map(Listener::try_clone).collect();
     match (listeners, birth.seat.try_clone()) {
         (Ok(listeners), Ok(seat)) => worker::run(
@@ -253,6 +283,7 @@ fn become_worker(
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),
+                directory: birth.directory.clone(),
                 listeners,
                 board: birth.board.clone(),
                 seat,

@@ -180,7 +180,10 @@ class Server:
         def ready():
             if self.process.poll() is not None:
                 raise StartFailed(f"ended with {self.process.returncode}:\n{self.log.text(mark)}")
-            return len(set(WORKER_SPAWNED.findall(self.log.text(mark)))) >= self.wanted
+            text = self.log.text(mark)
+            # Ours says when it serves; a stop before that is a start that failed.
+            up = not self.program.ours or re.search(r"^ready in \d+ ms", text, re.MULTILINE)
+            return up and len(set(WORKER_SPAWNED.findall(text))) >= self.wanted
 
         until(ready, lambda: f"{self.wanted} workers:\n{self.log.text(mark)[-4000:]}", timeout)
         return self

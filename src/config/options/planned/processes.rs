@@ -8,43 +8,11 @@ use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {
     Processes, State::NotYet => {
-        ["harakiri-verbose"] Switch, Common, "says more about a worker that harakiri kills";
-        ["harakiri-graceful-timeout"] NUMBER, Common, "how many seconds a worker has to end by itself before harakiri kills it";
-        ["harakiri-graceful-signal"] NUMBER, Common, "the signal that tells a worker of its harakiri";
-        ["harakiri-queue-threshold"] NUMBER, Rare, "lets harakiri strike only when this many connections wait";
-        ["harakiri-no-arh" "no-harakiri-arh" "no-harakiri-after-req-hook"] Switch, Rare, "leaves out the hooks after a request that harakiri ends";
         ["skip-atexit"] Switch, Rare;
         ["skip-atexit-teardown"] Switch, Rare;
         ["no-threads-wait"] Switch, Rare, "does not wait for the threads when a worker ends";
-        ["procname-prefix-spaced"] Text, Common, "puts this and a blank in front of every process title";
-        ["procname-append"] Text, Common, "puts this behind every process title";
-        ["procname"] Text, Common, "titles every process with this";
-        ["procname-master"] Text, Rare, "titles the master with this";
-        ["max-requests-delta"] NUMBER, Common, "spreads `max-requests` so that workers are not replaced together";
-        ["max-worker-lifetime"] NUMBER, Common, "replaces a worker after this many seconds";
-        ["max-worker-lifetime-delta"] NUMBER, Common, "spreads `max-worker-lifetime` over the workers";
-        ["forkbomb-delay"] NUMBER, Rare;
-        ["cheap"] Switch, Common, "starts workers with the first request only";
-        ["cheaper"] NUMBER, Common, "keeps this many workers when there is little to do";
-        ["cheaper-initial"] NUMBER, Common, "how many workers to start with";
-        ["cheaper-algo"] Text, Common, "how to tell whether more workers are needed";
-        ["cheaper-step"] NUMBER, Common, "how many workers to add at a time";
-        ["cheaper-overload"] NUMBER, Common, "how many seconds lie between two looks at the load";
-        ["cheaper-rss-limit-soft"] NUMBER, Rare, "starts no more workers above this much memory";
-        ["cheaper-rss-limit-hard"] NUMBER, Rare, "ends workers above this much memory";
-        ["idle"] NUMBER, Common, "goes to sleep after this many seconds without a request";
-        ["die-on-idle"] Switch, Rare, "ends instead of sleeping when `idle` has passed";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
-        ["cheaper-busyness-max"] NUMBER, Common, "the busyness, in percent, above which workers are added";
-        ["cheaper-busyness-min"] NUMBER, Common, "the busyness, in percent, below which workers are ended";
-        ["cheaper-busyness-multiplier"] NUMBER, Common, "how many quiet cycles have to pass before a worker is ended";
-        ["cheaper-busyness-penalty"] NUMBER, Common, "how many cycles to add when workers were ended too soon";
-        ["cheaper-busyness-verbose"] Switch, Rare, "logs what the busyness algorithm decides";
-        ["cheaper-busyness-backlog-alert"] NUMBER, Common, "adds emergency workers above this many waiting connections";
-        ["cheaper-busyness-backlog-multiplier"] NUMBER, Rare, "how many cycles emergency workers stay";
-        ["cheaper-busyness-backlog-step"] NUMBER, Common, "how many emergency workers to add at a time";
-        ["cheaper-busyness-backlog-nonzero"] NUMBER, Rare, "adds workers when connections have waited this many seconds";
     }
     Engines, State::NotYet => {
         ["async"] NUMBER, Common, "serves this many requests at a time in each worker";
@@ -61,23 +29,12 @@ planned! {
         ["ugreen-stacksize"] NUMBER, Rare;
     }
     Reloading, State::NotYet => {
-        ["exit-on-reload"] Switch, Common, "ends instead of reloading";
-        ["reload-on-as"] NUMBER, Common, "replaces a worker whose address space exceeds this many megabytes";
-        ["reload-on-rss"] NUMBER, Common, "replaces a worker that has more than this many megabytes in memory";
-        ["evil-reload-on-as"] NUMBER, Rare, "kills a worker whose address space exceeds this many megabytes";
-        ["evil-reload-on-rss"] NUMBER, Rare, "kills a worker that has more than this many megabytes in memory";
-        ["mem-collector-freq"] NUMBER, Rare, "how many seconds lie between two looks at the workers' memory";
         ["reload-on-fd"] List, Rare;
         ["brutal-reload-on-fd"] List, Rare;
-        ["touch-reload"] List, Common, "reloads when this file is touched";
-        ["touch-workers-reload"] List, Common, "replaces the workers when this file is touched";
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";
         ["touch-spoolers-reload"] List, Rare, "replaces the spoolers when this file is touched";
-        ["touch-chain-reload"] List, Common, "replaces the workers one by one when this file is touched";
         ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
-        ["touch-logreopen"] List, Common, "opens the log anew when this file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
-        ["fs-reload"] List, Rare, "reloads when something in this directory changes";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";
         ["fs-signal"] List, Rare;
         ["check-mountpoint" "mountpoint-check" "check-mount" "mount-check"] List, Rare;
@@ -88,8 +45,6 @@ planned! {
         ["reload-on-exception-repr"] List, Rare, "replaces a worker whose application raised an exception of this form";
         ["check-interval"] NUMBER, Rare;
         ["lazy"] Switch, Rare, "an older form of `lazy-apps` that also changes how reloads work";
-        ["py-auto-reload" "py-autoreload" "python-auto-reload" "python-autoreload"] NUMBER, Common, "reloads when a Python file changes; looks every so many seconds";
-        ["py-auto-reload-ignore"] List, Rare, "leaves a module out of `py-auto-reload`";
     }
     System, State::NotYet => {
         ["skip-zero"] Switch, Rare;

@@ -52,7 +52,6 @@ planned! {
         ["stats-pusher-default-freq" "stats-pushers-default-freq"] NUMBER, Rare;
         ["stats-no-cores"] Switch, Rare, "leaves the cores out of the statistics";
         ["stats-no-metrics"] Switch, Rare, "leaves the metrics out of the statistics";
-        ["master-fifo"] List, Common, "takes commands over a named pipe";
         ["notify-socket"] Text, Common, "reports to a notification socket";
         ["snmp"] OptionalText, Rare, "answers SNMP requests";
         ["snmp-community"] List, Rare, "the SNMP community";

@@ -13,6 +13,7 @@ use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
 mod paths;
+mod requests;
 mod traps;
 
 /// The longest name of a UNIX socket that the kernel takes, in bytes.
@@ -45,6 +46,7 @@ impl Config {
         self.check_protocol(findings);
         self.check_sockets(unknown, findings);
         self.check_application(directory, unknown, findings);
+        self.check_requests(findings);
         self.check_directories(directory, findings);
         self.check_traps(findings);
         self.check_plugins(findings);
@@ -69,7 +71,7 @@ impl Config {
     }
 
     /// The last setting of an option that holds `part`.
-    fn setting_with(&self, option: &str, part: &str) -> Option<&Setting> {
+    pub(crate) fn setting_with(&self, option: &str, part: &str) -> Option<&Setting> {
         let holds = |setting: &&Setting| {
             OptionDef::find(&setting.key).is_some_and(|known| known.name() == option) && setting.value.contains(part)
         };
@@ -157,7 +159,7 @@ impl Config {
             let error = Error::new(Code::ModuleAndFile, message);
             findings.warn(error.maybe_at(self.origin("wsgi-file")).part("wsgi-file"));
         }
-        if self.module.is_some() || self.wsgi_file.is_some() {
+        if self.module.is_some() || self.wsgi_file.is_some() || self.requests.names_an_app() {
             return;
         }
         let error = Error::new(Code::NoApp, "no application named").maybe_at(self.first_file());

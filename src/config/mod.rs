@@ -35,7 +35,7 @@ use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
 pub use option::{Argument, Group, Kind, OptionDef, Over, Rank, State};
-pub use options::{Config, OPTIONS};
+pub use options::{Config, OPTIONS, Requests};
 pub use setting::{Origin, Setting};
 
 use read::Reader;

@@ -31,6 +31,9 @@ pub enum BodyError {
     /// The chunked coding is broken.
     #[error("bad chunked body")]
     Chunked,
+    /// A body without a length is longer than the limit.
+    #[error("the body is longer than {0} bytes")]
+    TooLong(u64),
     /// The socket failed.
     #[error("error reading the body: {0}")]
     Io(#[from] std::io::Error),
@@ -41,6 +44,7 @@ impl BodyError {
     fn status(&self) -> &'static str {
         match self {
             Self::Timeout => "408 Request Timeout",
+            Self::TooLong(_) => "413 Content Too Large",
             Self::Closed { .. } | Self::Chunked | Self::Io(_) => "400 Bad Request",
         }
     }
@@ -109,6 +113,8 @@ pub struct Exchange {
     ahead: BytesMut,
     expects_continue: bool,
     body_fault: Option<&'static str>,
+    /// How many more bytes of a chunked body are taken, and the limit that was set.
+    chunked_limit: (u64, u64),
     // Output.
     front: Front,
     head_only: bool,
@@ -146,6 +152,7 @@ impl Exchange {
             ahead: BytesMut::new(),
             expects_continue: false,
             body_fault: None,
+            chunked_limit: (u64::MAX, u64::MAX),
             front: Front::Uwsgi,
             head_only: false,
             keep_alive: false,
@@ -177,6 +184,7 @@ impl Exchange {
         self.ahead = ahead;
         self.expects_continue = request.expects_continue;
         self.body_fault = None;
+        self.chunked_limit = (u64::MAX, u64::MAX);
         self.front = request.front;
         self.head_only = request.known(Known::RequestMethod) == Some(b"HEAD");
         self.keep_alive = request.keep_alive;
@@ -215,6 +223,11 @@ impl Exchange {
     /// The status a client deserves whose body could not be read; `None` while it could.
     pub fn body_fault(&self) -> Option<&'static str> {
         self.body_fault
+    }
+
+    /// Takes at most so many bytes of a body that did not say its length (uWSGI: `--limit-post`).
+    pub fn limit_body(&mut self, limit: u64) {
+        self.chunked_limit = (limit, limit);
     }
 
     /// Reads the body's next bytes without blocking.
@@ -257,6 +270,8 @@ impl Exchange {
                 let (consumed, produced) = decoder.decode(&self.ahead, buffer).map_err(|_| BodyError::Chunked)?;
                 self.ahead.advance(consumed);
                 if produced > 0 || decoder.is_done() {
+                    let (left, limit) = &mut self.chunked_limit;
+                    *left = left.checked_sub(produced as u64).ok_or(BodyError::TooLong(*limit))?;
                     return Ok(Step::Read(produced));
                 }
                 let held = self.ahead.len();

@@ -8,11 +8,17 @@
 
 mod app;
 mod blame;
+mod buffering;
+mod calls;
 mod environ;
+mod imports;
 mod input;
 mod interpreter;
+mod mounts;
 mod output;
 mod preload;
+mod report;
+mod target;
 #[cfg(test)]
 mod tests;
 mod traceback;

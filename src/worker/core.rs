@@ -18,7 +18,7 @@ use crate::sys::clock;
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
 pub fn run(worker: &Worker, app: Option<&App>, gil: &Gil<'_>, number: usize, sharing: Sharing) {
-    let record = Record::new(worker, number, app.is_some());
+    let record = Record::new(worker, number);
     let mut core = CoreLoop::new(worker, record, sharing.events());
     let mut python = app.map(|app| app.core(gil, number, core.exchange().clone()));
     while let ControlFlow::Continue(()) = sharing.next(gil, &mut core) {
@@ -45,7 +45,7 @@ fn without_app(core: &CoreLoop<'_>) -> Served {
     let body = b"Internal Server Error";
     exchange.announce(body.len() as u64);
     let _ = exchange.write(body).and_then(|()| exchange.try_finish());
-    Served { status: 500, exception: false }
+    Served { status: 500, exception: false, reload: false, app: -1 }
 }
 
 /// The account of a core's requests.
@@ -62,8 +62,6 @@ pub struct Record<'w> {
 /// What making request lines takes.
 #[derive(Debug)]
 struct Lines {
-    /// The app's number in them (uWSGI counts its apps); -1 without one.
-    app: i32,
     clock: Clock,
     line: Vec<u8>,
 }
@@ -81,12 +79,8 @@ pub struct Sent {
 
 impl<'w> Record<'w> {
     /// The account of core `number`. Made after the app was loaded, which may set the time zone.
-    pub fn new(worker: &'w Worker, number: usize, app: bool) -> Self {
-        let lines = worker.logs_requests.then(|| Lines {
-            app: if app { 0 } else { -1 },
-            clock: Clock::new(),
-            line: Vec::with_capacity(512),
-        });
+    pub fn new(worker: &'w Worker, number: usize) -> Self {
+        let lines = worker.logs_requests.then(|| Lines { clock: Clock::new(), line: Vec::with_capacity(512) });
         Self { worker, number, began: 0, lines }
     }
 
@@ -115,12 +109,12 @@ impl<'w> Record<'w> {
         if served.exception {
             cell.exceptions.fetch_add(1, Relaxed);
         }
-        if let Some(Lines { app, clock, line }) = &mut self.lines {
+        if let Some(Lines { clock, line }) = &mut self.lines {
             let Sent { head_bytes, head_count, body_bytes } = sent;
             line.clear();
             RequestLine {
                 pid: worker.pid,
-                app: *app,
+                app: served.app,
                 worker_requests,
                 total_requests,
                 request,
@@ -134,6 +128,9 @@ impl<'w> Record<'w> {
             }
             .write_to(line, clock);
             log::emit(line);
+        }
+        if served.reload && worker.limits.ask_once() {
+            worker.recycle("reload-on-exception");
         }
         if let Some(reason) = worker.limits.served() {
             worker.recycle(reason);

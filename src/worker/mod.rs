@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
 
-use crate::config::Config;
+use crate::config::{Config, Requests};
 use crate::error::{Code, Error, Result};
 use crate::net::listener::Listener;
 use crate::python::{self, App, Interpreter};
@@ -105,6 +105,7 @@ struct Worker {
     harakiri: u64,
     mercy: Duration,
     logs_requests: bool,
+    requests: Requests,
     host: String,
     gates: Vec<Gate>,
     board: Scoreboard,
@@ -169,6 +170,7 @@ impl Worker {
             harakiri: config.harakiri.saturating_mul(1_000_000_000),
             mercy: Duration::from_secs(config.worker_reload_mercy),
             logs_requests: !config.disable_logging,
+            requests: config.requests.clone(),
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,

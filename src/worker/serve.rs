@@ -96,10 +96,12 @@ enum Next {
 impl<'w> CoreLoop<'w> {
     /// The loop of the core whose account is `record`; it is told of so many events at once.
     pub fn new(worker: &'w Worker, record: Record<'w>, events: usize) -> Self {
+        let mut exchange = Exchange::new();
+        exchange.head().govern(worker.requests.response_headers_limit, worker.requests.edits());
         Self {
             worker,
             request: Request::new(),
-            exchange: Arc::new(Mutex::new(Exchange::new())),
+            exchange: Arc::new(Mutex::new(exchange)),
             record,
             inbox: Inbox::new(worker.buffer_size + uwsgi::HEADER),
             stage: Stage::Between,

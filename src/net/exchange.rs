@@ -15,6 +15,11 @@ use super::stream::{Interest, Stream};
 use crate::proto::chunked::Decoder;
 use crate::proto::request::{Body, Front, Known, Request};
 use crate::proto::response::Head;
+use delivery::Rest;
+
+mod delivery;
+
+pub use delivery::Delivery;
 
 /// Why the request's body can't be read on.
 #[derive(Debug, Error)]
@@ -80,6 +85,8 @@ pub enum End {
     Drain(Stream),
     /// HTTP: the next request may come; these bytes of it have been read already.
     KeepAlive(Stream, BytesMut),
+    /// The client did not take all of a file at once: the rest is sent without this exchange.
+    Deliver(Delivery),
 }
 
 /// How the request's body ends.
@@ -133,6 +140,9 @@ pub struct Exchange {
     body_bytes: u64,
     surplus: u64,
     broken: bool,
+    /// Whether the rest of a file may be left to others, and the one that was.
+    leaves_files: bool,
+    rest: Option<Rest>,
 }
 
 impl Default for Exchange {
@@ -168,6 +178,8 @@ impl Exchange {
             body_bytes: 0,
             surplus: 0,
             broken: false,
+            leaves_files: false,
+            rest: None,
         }
     }
 
@@ -201,6 +213,7 @@ impl Exchange {
         self.body_bytes = 0;
         self.surplus = 0;
         self.broken = false;
+        self.rest = None;
     }
 
     /// Counts the requests this exchange was begun for, so that whoever keeps a handle to an
@@ -414,7 +427,7 @@ impl Exchange {
 
     /// Whether bytes wait for the client to take them.
     pub fn is_pending(&self) -> bool {
-        self.out_at < self.out.len()
+        self.out_at < self.out.len() && self.rest.is_none()
     }
 
     /// Blocks until the client takes more, at most the socket timeout.
@@ -436,7 +449,7 @@ impl Exchange {
     /// Ends the response after its last chunk: sends a head that had no body to go with, and the
     /// end of a chunked one. Does not block: what is left over is [`Exchange::is_pending`].
     pub fn try_finish(&mut self) -> Result<(), WriteError> {
-        if self.broken {
+        if self.broken || self.rest.is_some() {
             return Ok(());
         }
         if !self.head_sent {
@@ -496,9 +509,14 @@ impl Exchange {
             *left -= skipped as u64;
         }
         let unread = self.body_left() != Some(0);
+        let keep_alive = self.keep_alive && self.front != Front::Uwsgi && !unread;
+        let stream = match self.delivery(stream, keep_alive) {
+            Ok(delivery) => return Some(End::Deliver(delivery)),
+            Err(stream) => stream,
+        };
         Some(if self.broken {
             End::Close(stream)
-        } else if self.keep_alive && self.front != Front::Uwsgi && !unread && !self.is_pending() {
+        } else if keep_alive && !self.is_pending() {
             End::KeepAlive(stream, ahead)
         } else if unread || !ahead.is_empty() {
             End::Drain(stream)
@@ -547,6 +565,9 @@ impl Exchange {
             return Ok(0);
         }
         let Some(stream) = &self.stream else { return Ok(chunk.len()) };
+        if self.broken {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        }
         let sent = match stream.write(&self.out[self.out_at..], chunk) {
             Ok(sent) => sent.unwrap_or(0),
             Err(error) => {

@@ -21,6 +21,7 @@ use crate::error::{Code, Error, Result};
 use crate::net::listener::Listener;
 use crate::python::{self, App, Interpreter};
 use crate::scoreboard::Scoreboard;
+use crate::static_files::Files;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, title};
@@ -32,6 +33,7 @@ mod gate;
 mod inbox;
 mod limits;
 pub mod notice;
+mod offload;
 mod refusals;
 mod serve;
 mod sharing;
@@ -40,6 +42,7 @@ use connections::Connections;
 use gate::Gate;
 use limits::Limits;
 use notice::Notice;
+use offload::Offload;
 use refusals::Rate;
 use sharing::Sharing;
 
@@ -106,6 +109,8 @@ struct Worker {
     mercy: Duration,
     logs_requests: bool,
     requests: Requests,
+    files: Option<Files>,
+    offload: Offload,
     host: String,
     gates: Vec<Gate>,
     board: Scoreboard,
@@ -149,6 +154,7 @@ impl Worker {
     }
 
     fn new(assignment: Assignment) -> io::Result<Self> {
+        let files = Files::of(&assignment.config.requests);
         let Assignment { id, cell, config, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
@@ -171,6 +177,8 @@ impl Worker {
             mercy: Duration::from_secs(config.worker_reload_mercy),
             logs_requests: !config.disable_logging,
             requests: config.requests.clone(),
+            offload: Offload::new(config.requests.offload_threads.max(usize::from(files.is_some())))?,
+            files,
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
@@ -208,6 +216,13 @@ impl Worker {
                         }
                     })
                     .collect();
+                for number in 0..self.offload.threads() {
+                    let name = format!("uWSGIWorker{}Offload{number}", self.id);
+                    let thread = std::thread::Builder::new().name(name).stack_size(128 * 1024);
+                    if let Err(error) = thread.spawn_scoped(scope, move || self.offload.run(self, number)) {
+                        self.fail(&format!("no thread to send files: {error}"));
+                    }
+                }
                 self.tell(&Notice::Ready { cell: self.cell, pid: self.pid });
                 core::run(self, app, gil, 0, sharing);
                 gil.release(|| {
@@ -216,6 +231,7 @@ impl Worker {
                             tracing::error!("a core of worker {} panicked", self.id);
                         }
                     }
+                    self.offload.close();
                 });
             });
         });
@@ -253,6 +269,11 @@ impl Worker {
     /// Whether connections that wait have waited long enough for a worker that finishes.
     fn is_time_up(&self, now: u64) -> bool {
         now >= self.finish_by.load(Relaxed)
+    }
+
+    /// When a client that takes nothing from now on has kept us waiting for too long.
+    fn patience(&self) -> u64 {
+        clock::monotonic().saturating_add(u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Leaves new connections to other workers for a moment: there is no descriptor for them here.

@@ -144,12 +144,121 @@ options! {
     /// how many bytes the headers of a response may have
     ["response-headers-limit"] within(1, 1 << 24), Requests, Rare, "0.2.0", Works
         => response_headers_limit: usize = 65_536;
+    /// serves a file of this directory where PATH_INFO names one
+    ["check-static" "static-check"] List, StaticFiles, Common, "0.2.0", Works
+        => check_static: Vec<String> = Vec::new();
+
+    /// serves files of DOCUMENT_ROOT, as the front end sends it
+    ["check-static-docroot"] Switch, StaticFiles, Rare, "0.2.0", Works
+        => check_static_docroot: bool = false;
+
+    /// serves the files of a directory below a path: `/static=/srv/static`
+    /// The path is cut off before the file is looked for. Files that are not there are left to the application.
+    ["static-map"] List, StaticFiles, Common, "0.2.0", Works
+        => static_map: Vec<String> = Vec::new();
+
+    /// the same, with the whole path looked up in the directory
+    ["static-map2"] List, StaticFiles, Common, "0.2.0", Works
+        => static_map2: Vec<String> = Vec::new();
+
+    /// serves no files that end in this
+    ["static-skip-ext"] List, StaticFiles, Common, "0.2.0", Works
+        => static_skip_ext: Vec<String> = Vec::new();
+
+    /// the file to serve for a directory
+    ["static-index"] List, StaticFiles, Common, "0.2.0", Works
+        => static_index: Vec<String> = Vec::new();
+
+    /// serves links that lead into this directory
+    ["static-safe"] List, StaticFiles, Common, "0.2.0", Works
+        => static_safe: Vec<String> = Vec::new();
+
+    /// remembers the paths of files for this many seconds
+    ["static-cache-paths"] NUMBER, StaticFiles, Common, "0.2.0",
+        Accepted("paths are looked up anew, which takes microseconds and shows changes at once");
+
+    /// reads a file with types of files, in place of `/etc/mime.types`
+    ["mimefile" "mime-file"] List, StaticFiles, Common, "0.2.0", Works
+        => mimefile: Vec<String> = Vec::new();
+
+    /// sets Expires for files of a type: `text/css=3600`
+    ["static-expires-type"] List, StaticFiles, Common, "0.2.0", Works
+        => static_expires_type: Vec<String> = Vec::new();
+
+    /// the same, counted from the file's last change
+    ["static-expires-type-mtime"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_expires_type_mtime: Vec<String> = Vec::new();
+
+    /// sets Expires for files whose path matches: `\.css$ 3600`
+    ["static-expires"] List, StaticFiles, Common, "0.2.0", Works
+        => static_expires: Vec<String> = Vec::new();
+
+    /// the same, counted from the file's last change
+    ["static-expires-mtime"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_expires_mtime: Vec<String> = Vec::new();
+
+    /// sets Expires for request URIs that match
+    ["static-expires-uri"] List, StaticFiles, Common, "0.2.0", Works
+        => static_expires_uri: Vec<String> = Vec::new();
+
+    /// the same, counted from the file's last change
+    ["static-expires-uri-mtime"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_expires_uri_mtime: Vec<String> = Vec::new();
+
+    /// sets Expires where PATH_INFO matches
+    ["static-expires-path-info"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_expires_path_info: Vec<String> = Vec::new();
+
+    /// the same, counted from the file's last change
+    ["static-expires-path-info-mtime"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_expires_path_info_mtime: Vec<String> = Vec::new();
+
+    /// serves `file.br` or `file.gz` for files that match, to clients that take it
+    ["static-gzip"] List, StaticFiles, Common, "0.2.0", Works
+        => static_gzip: Vec<String> = Vec::new();
+
+    /// serves `file.br` or `file.gz`, where there is one, to clients that take it
+    ["static-gzip-all"] Switch, StaticFiles, Common, "0.2.0", Works
+        => static_gzip_all: bool = false;
+
+    /// the same for files of this directory
+    ["static-gzip-dir" "static-gzip-prefix"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_gzip_dir: Vec<String> = Vec::new();
+
+    /// the same for files that end in this
+    ["static-gzip-ext" "static-gzip-suffix"] List, StaticFiles, Rare, "0.2.0", Works
+        => static_gzip_ext: Vec<String> = Vec::new();
+
+    /// serves parts of files
+    ["honour-range"] Switch, StaticFiles, Common, "0.2.0", Works, uwsgi "off"
+        => honour_range: bool = true;
+
+    /// how many threads of each worker send files to slow clients
+    /// Static files have one at least; with one, `wsgi.file_wrapper` leaves its files to it as well.
+    ["offload-threads" "offload-thread"] within(0, 1024), StaticFiles, Common, "0.2.0", Works
+        => offload_threads: usize = 0;
+
+    /// has the front end send static files: `x-sendfile` or `x-accel-redirect`
+    ["file-serve-mode" "fileserve-mode"] Text, StaticFiles, Common, "0.2.0", Works
+        => file_serve_mode: Option<String> = None;
 }
 
 impl Requests {
     /// Whether an application is named here, beside `module` and `wsgi-file`.
     pub fn names_an_app(&self) -> bool {
         self.eval.is_some() || !self.mount.is_empty()
+    }
+
+    /// The patterns of `static-expires` and its kin, with the option each stands under.
+    pub fn expiries(&self) -> [(&'static str, &[String]); 6] {
+        [
+            ("static-expires", &self.static_expires),
+            ("static-expires-mtime", &self.static_expires_mtime),
+            ("static-expires-uri", &self.static_expires_uri),
+            ("static-expires-uri-mtime", &self.static_expires_uri_mtime),
+            ("static-expires-path-info", &self.static_expires_path_info),
+            ("static-expires-path-info-mtime", &self.static_expires_path_info_mtime),
+        ]
     }
 
     /// What `add-header` and `rem-header` make of every response. What can't be sent is left out:

@@ -44,7 +44,7 @@ impl Config {
         ];
         for (option, rules) in types {
             for rule in rules {
-                if !rule.split_once('=').is_some_and(|(_, seconds)| seconds.trim().parse::<u32>().is_ok()) {
+                if rule.split_once('=').is_none_or(|(_, seconds)| seconds.trim().parse::<u32>().is_err()) {
                     bad(option, rule, "it takes `type=seconds`".into());
                 }
             }

@@ -5,7 +5,6 @@
 //! made without the GIL. Holds the rules of framing: how long a response is, what may follow it.
 
 use std::io::Write as _;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -383,41 +382,6 @@ impl Exchange {
             }
             self.wait_output()?;
         }
-    }
-
-    /// Sends `count` bytes of a file from `offset`, the head before them, without copying them
-    /// through this process. Ends early, without error, where the file does.
-    pub fn send_file(&mut self, file: BorrowedFd<'_>, mut offset: i64, count: u64) -> Result<(), WriteError> {
-        if self.head.content_length().is_none() {
-            self.announce(count);
-        }
-        self.write(b"")?;
-        let mut left = match self.framing {
-            Framing::None => return Ok(()),
-            Framing::Length(left) => count.min(left),
-            Framing::Close | Framing::Chunked => count,
-        };
-        while left > 0 {
-            let Some(stream) = &self.stream else { break };
-            // One call sends at most what Linux allows in one, and keeps the wait observable.
-            let piece = usize::try_from(left.min(1 << 30)).unwrap_or(1 << 30);
-            match stream.send_file(file, &mut offset, piece) {
-                Ok(Some(0)) => break,
-                Ok(Some(sent)) => {
-                    left -= sent as u64;
-                    self.body_bytes += sent as u64;
-                    if let Framing::Length(rest) = &mut self.framing {
-                        *rest -= sent as u64;
-                    }
-                }
-                Ok(None) => self.wait_output()?,
-                Err(error) => {
-                    self.broken = true;
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether the response leaves in chunked coding, which [`Exchange::send_file`] can't frame.

@@ -1,7 +1,7 @@
-//! The rest of a response that is a file, sent without whoever began it.
+//! Responses that are files, sent by the kernel; and the rest of one, without whoever began it.
 //!
 //! `worker::offload` takes it from [`End::Deliver`] and moves it on whenever the client takes more.
-//! Never blocks on the client; may wait for the disk.
+//! Only [`Exchange::send_file`] waits for the client; all of it may wait for the disk.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::BytesMut;
 
-use super::{End, Exchange, WriteError};
+use super::{End, Exchange, Framing, WriteError};
 use crate::net::stream::Stream;
 
 /// The part of a file that is still to be sent.
@@ -37,6 +37,41 @@ impl Exchange {
         self.leaves_files = true;
     }
 
+    /// Sends `count` bytes of a file from `offset`, the head before them, without copying them
+    /// through this process. Ends early, without error, where the file does.
+    pub fn send_file(&mut self, file: BorrowedFd<'_>, mut offset: i64, count: u64) -> Result<(), WriteError> {
+        if self.head.content_length().is_none() {
+            self.announce(count);
+        }
+        self.write(b"")?;
+        let mut left = match self.framing {
+            Framing::None => return Ok(()),
+            Framing::Length(left) => count.min(left),
+            Framing::Close | Framing::Chunked => count,
+        };
+        while left > 0 {
+            let Some(stream) = &self.stream else { break };
+            // One call sends at most what Linux allows in one, and keeps the wait observable.
+            let piece = usize::try_from(left.min(1 << 30)).unwrap_or(1 << 30);
+            match stream.send_file(file, &mut offset, piece) {
+                Ok(Some(0)) => break,
+                Ok(Some(sent)) => {
+                    left -= sent as u64;
+                    self.body_bytes += sent as u64;
+                    if let Framing::Length(rest) = &mut self.framing {
+                        *rest -= sent as u64;
+                    }
+                }
+                Ok(None) => self.wait_output()?,
+                Err(error) => {
+                    self.broken = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Sends `count` bytes of a file from `offset` as the whole rest of the response: what the
     /// client takes at once here, and what it does not later, by whoever ends this exchange. Waits
     /// for the client itself where files may not be left to others, or where the length of the
@@ -50,7 +85,7 @@ impl Exchange {
         // Bytes of a further request would have to wait with this one.
         self.keep_alive &= self.ahead.is_empty();
         self.queue_head();
-        if self.framing == super::Framing::None {
+        if self.framing == Framing::None {
             return self.write(b"");
         }
         self.push(b"")?;
@@ -59,7 +94,7 @@ impl Exchange {
         let done = self.out_at == self.out.len() && rest.send(stream).inspect_err(|_| self.broken = true)?;
         // Counted now: nobody here will know how far it got.
         self.body_bytes += count;
-        if let super::Framing::Length(left) = &mut self.framing {
+        if let Framing::Length(left) = &mut self.framing {
             *left = 0;
         }
         if !done {

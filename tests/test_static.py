@@ -297,7 +297,7 @@ def application(environ, start_response):
     clients = [slow(ask.server, "/file") for _ in range(10)]
 
     assert ask("/app").body == b"ok"
-    assert ask("/closed").body == b"10"
+    until(lambda: ask("/closed").body == b"10", "all ten files to be closed")
     for client in clients:
         with client:
             connection = http_client.Connection.__new__(http_client.Connection)

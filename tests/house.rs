@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("zygote", 6),
     ("worker", 5),
     ("python", 4),
+    ("static_files", 4),
     ("log", 3),
     ("hooks", 3),
     ("config", 2),

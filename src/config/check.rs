@@ -16,6 +16,7 @@ use crate::net::listener::Protocol;
 mod addresses;
 mod lifetimes;
 mod paths;
+mod requests;
 mod traps;
 pub(super) mod twice;
 
@@ -37,6 +38,7 @@ impl Config {
         } else {
             self.check_emperor(findings);
         }
+        self.check_requests(findings);
         self.check_directories(directory, findings);
         self.check_traps(findings);
         self.check_lifetimes(findings);
@@ -68,7 +70,7 @@ impl Config {
     }
 
     /// The last setting of an option that holds `part`.
-    fn setting_with(&self, option: &str, part: &str) -> Option<&Setting> {
+    pub(crate) fn setting_with(&self, option: &str, part: &str) -> Option<&Setting> {
         let holds = |setting: &&Setting| {
             OptionDef::find(&setting.key).is_some_and(|known| known.name() == option) && setting.value.contains(part)
         };
@@ -167,7 +169,7 @@ impl Config {
             let error = Error::new(Code::ModuleAndFile, message);
             findings.warn(error.maybe_at(self.origin("wsgi-file")).part("wsgi-file"));
         }
-        if self.module.is_some() || self.wsgi_file.is_some() {
+        if self.module.is_some() || self.wsgi_file.is_some() || self.requests.names_an_app() {
             return;
         }
         let error = Error::new(Code::NoApp, "no application named").maybe_at(self.first_file());

@@ -38,7 +38,7 @@ use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
 pub use option::{Argument, Group, Kind, OptionDef, Over, Rank, State};
-pub use options::{Config, Lifetimes, OPTIONS};
+pub use options::{Config, Lifetimes, OPTIONS, Requests};
 pub use setting::{Origin, Setting};
 
 use read::Reader;

@@ -334,6 +334,9 @@ codes! {
         "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.",
         "; beside the file that says so\n\
          wsgi-file = %dblog/wsgi.py";
+    WorkersUnchanged = "RW0410", Config, "the number of workers can't be changed as asked",
+        "There are never more workers than `processes` says and never fewer than `cheaper`, or one. The message has the \
+         numbers. A reload with other limits changes them.";
     OutOfReach = "RW0420", Config, "something that the user may not read",
         "The application runs as the user and group that the message names, and they may not read what it needs, or not \
          enter a directory above it. The message names the first one that is closed. Open it, give it to the group, or move \
@@ -361,9 +364,6 @@ codes! {
     LockAtFork = "RW0433", App, "a lock that is held for ever",
         "It was held when the application was imported, mostly by a thread. In the workers it stays held, and whoever waits \
          for it waits for ever. Start the thread after the fork, or set `lazy-apps = true`.";
-    WorkersUnchanged = "RW0410", Config, "the number of workers can't be changed as asked",
-        "There are never more workers than `processes` says and never fewer than `cheaper`, or one. The message has the \
-         numbers. A reload with other limits changes them.";
     PidfileHeld = "RW0501", Config, "another instance holds the pid file",
         "The master of a running instance keeps a lock on its pid file. Stop it, reload it, or use another file.",
         "rustwsgi --reload /run/blog.pid\n\

@@ -8,13 +8,19 @@
 
 mod app;
 mod blame;
+mod buffering;
+mod calls;
 mod environ;
 mod imports;
 mod input;
 mod interpreter;
+mod mounts;
 mod output;
 mod preload;
 mod preload_safety;
+mod report;
+mod sources;
+mod target;
 #[cfg(test)]
 mod tests;
 mod traceback;

@@ -17,12 +17,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
 
-use crate::config::Config;
+use crate::config::{Config, Requests};
 use crate::error::{Code, Error, Result};
 use crate::hooks::Phase;
 use crate::net::listener::Listener;
 use crate::python::{self, App, Interpreter};
 use crate::scoreboard::Scoreboard;
+use crate::static_files::Files;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, title};
@@ -34,6 +35,7 @@ mod gate;
 mod inbox;
 mod limits;
 pub mod notice;
+mod offload;
 mod pause;
 mod refusals;
 mod relog;
@@ -46,6 +48,7 @@ use connections::Connections;
 use gate::Gate;
 use limits::Limits;
 use notice::Notice;
+use offload::Offload;
 use refusals::Rate;
 use sharing::Sharing;
 
@@ -138,6 +141,9 @@ struct Worker {
     harakiri: u64,
     mercy: Duration,
     config: Arc<Config>,
+    requests: Requests,
+    files: Option<Files>,
+    offload: Offload,
     host: String,
     gates: Vec<Gate>,
     board: Scoreboard,
@@ -190,6 +196,7 @@ impl Worker {
     }
 
     fn new(assignment: Assignment) -> io::Result<Self> {
+        let files = Files::of(&assignment.config.requests);
         let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
@@ -212,6 +219,9 @@ impl Worker {
             timeout: Duration::from_secs(config.socket_timeout),
             harakiri: config.harakiri.saturating_mul(1_000_000_000),
             mercy: Duration::from_secs(config.worker_reload_mercy),
+            requests: config.requests.clone(),
+            offload: Offload::new(config.requests.offload_threads.max(usize::from(files.is_some())))?,
+            files,
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
@@ -256,6 +266,13 @@ impl Worker {
                         }
                     })
                     .collect();
+                for number in 0..self.offload.threads() {
+                    let name = format!("uWSGIWorker{}Offload{number}", self.id);
+                    let thread = std::thread::Builder::new().name(name).stack_size(128 * 1024);
+                    if let Err(error) = thread.spawn_scoped(scope, move || self.offload.run(self, number)) {
+                        self.fail(&format!("no thread to send files: {error}"));
+                    }
+                }
                 self.tell(&Notice::Ready { cell: self.cell, pid: self.pid });
                 core::run(self, app, gil, 0, sharing);
                 gil.release(|| {
@@ -264,6 +281,7 @@ impl Worker {
                             tracing::error!("a core of worker {} panicked", self.id);
                         }
                     }
+                    self.offload.close();
                 });
             });
         });
@@ -301,6 +319,11 @@ impl Worker {
     /// Whether connections that wait have waited long enough for a worker that finishes.
     fn is_time_up(&self, now: u64) -> bool {
         now >= self.finish_by.load(Relaxed)
+    }
+
+    /// When a client that takes nothing from now on has kept us waiting for too long.
+    fn patience(&self) -> u64 {
+        clock::monotonic().saturating_add(u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Leaves new connections to other workers for a moment: there is no descriptor for them here.

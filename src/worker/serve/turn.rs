@@ -18,7 +18,7 @@ use crate::worker::refusals;
 
 /// How long a kept-alive connection may idle. Longer than front ends keep theirs (nginx: 60 s), so
 /// that it is they who close, not we while a request is on its way.
-const IDLE: u64 = 75_000_000_000;
+pub const IDLE: u64 = 75_000_000_000;
 /// How long a client may take to close after its last response.
 const DRAIN: u64 = 2_000_000_000;
 /// Bytes read and dropped from such a client.

@@ -39,10 +39,6 @@ planned! {
         ["fs-signal"] List, Rare;
         ["check-mountpoint" "mountpoint-check" "check-mount" "mount-check"] List, Rare;
         ["propagate-touch"] Switch, Rare;
-        ["reload-on-exception"] Switch, Common, "replaces a worker whose application raised";
-        ["reload-on-exception-type"] List, Rare, "replaces a worker whose application raised this type";
-        ["reload-on-exception-value"] List, Rare, "replaces a worker whose application raised an exception of this text";
-        ["reload-on-exception-repr"] List, Rare, "replaces a worker whose application raised an exception of this form";
         ["check-interval"] NUMBER, Rare;
         ["lazy"] Switch, Rare, "an older form of `lazy-apps` that also changes how reloads work";
     }

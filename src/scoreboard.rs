@@ -2,13 +2,14 @@
 //!
 //! One board a generation, made by the master before it forks the zygote: a cell a worker, a core
 //! cell a request slot. Workers write their own cells, the master reads all; atomics only, so that
-//! no killed worker can keep a lock. The totals outlive generations.
+//! no killed worker can keep a lock of ours. The totals and the app's own locks outlive generations.
 #![forbid(unsafe_code)]
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::sys::lock::Lock;
 use crate::sys::shared::SharedArray;
 
 /// A handle to a generation's board; clones share it.
@@ -17,8 +18,12 @@ pub struct Scoreboard {
     cells: Arc<SharedArray<Cell>>,
     slots: Arc<SharedArray<CoreCell>>,
     totals: Arc<SharedArray<Totals>>,
+    locks: Arc<SharedArray<Lock>>,
     cores: usize,
 }
+
+/// How many locks there are at most, the one that is always there included (uWSGI: `--locks`).
+pub const LOCKS: usize = 256;
 
 /// Counters of the whole instance since its start.
 #[derive(Debug, Default)]
@@ -91,19 +96,27 @@ pub struct Running {
 impl Scoreboard {
     /// A board for `cells` workers of `cores` request slots each, with totals of its own.
     pub fn new(cells: usize, cores: usize) -> io::Result<Self> {
-        Self::with_totals(cells, cores, Arc::new(SharedArray::new(1)?))
+        let locks = SharedArray::<Lock>::new(LOCKS)?;
+        locks.iter().for_each(Lock::prepare);
+        Self::with_totals(cells, cores, Arc::new(SharedArray::new(1)?), Arc::new(locks))
     }
 
     /// The board of the next generation: new cells, the same totals.
     pub fn next(&self, cells: usize, cores: usize) -> io::Result<Self> {
-        Self::with_totals(cells, cores, Arc::clone(&self.totals))
+        Self::with_totals(cells, cores, Arc::clone(&self.totals), Arc::clone(&self.locks))
     }
 
-    fn with_totals(cells: usize, cores: usize, totals: Arc<SharedArray<Totals>>) -> io::Result<Self> {
+    fn with_totals(
+        cells: usize,
+        cores: usize,
+        totals: Arc<SharedArray<Totals>>,
+        locks: Arc<SharedArray<Lock>>,
+    ) -> io::Result<Self> {
         Ok(Self {
             cells: Arc::new(SharedArray::new(cells)?),
             slots: Arc::new(SharedArray::new(cells * cores)?),
             totals,
+            locks,
             cores,
         })
     }
@@ -128,6 +141,11 @@ impl Scoreboard {
         &self.slots[cell * self.cores + core]
     }
 
+    /// A lock of the app's, the same for every generation (uWSGI: `uwsgi.lock`).
+    pub fn lock(&self, number: usize) -> Option<&Lock> {
+        self.locks.get(number)
+    }
+
     /// The instance's counters.
     pub fn totals(&self) -> &Totals {
         &self.totals[0]
@@ -138,6 +156,11 @@ impl Scoreboard {
     pub fn set_user_deadline(&self, cell: usize, core: usize, deadline: u64) {
         self.totals().user_deadlines.store(true, Relaxed);
         self.core(cell, core).user_deadline.store(deadline, Relaxed);
+    }
+
+    /// The deadline that the app gave the request of a core, CLOCK_MONOTONIC nanoseconds; 0 for none.
+    pub fn user_deadline(&self, cell: usize, core: usize) -> u64 {
+        self.core(cell, core).user_deadline.load(Relaxed)
     }
 
     /// Whether an app ever set a deadline.

@@ -57,6 +57,10 @@ pub struct RequestLine<'a> {
     pub memory: Option<(u64, u64)>,
     /// X-Forwarded-For stands for the client's address (uWSGI: `--log-x-forwarded-for`).
     pub forwarded_for: bool,
+    /// Names and values that the app gave the request (uWSGI: `uwsgi.set_logvar`).
+    pub app_vars: &'a [(Vec<u8>, Vec<u8>)],
+    /// The app wants the line whatever else is said (uWSGI: `uwsgi.log_this_request`).
+    pub forced: bool,
     /// The duration is said in microseconds (uWSGI: `--log-micros`).
     pub in_micros: bool,
 }
@@ -228,6 +232,8 @@ pub(super) mod tests {
             memory: None,
             forwarded_for: false,
             in_micros: false,
+            app_vars: &[],
+            forced: false,
         }
     }
 

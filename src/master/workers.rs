@@ -10,10 +10,11 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::children::{self, State};
+use super::command::Command;
 use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG, respawn};
 use crate::error::{Code, Error, Result};
 use crate::sys::clock;
-use crate::worker::notice::Notice;
+use crate::worker::notice::{Notice, Wish};
 
 impl Master {
     pub(super) fn ask_worker(&mut self, number: u64, id: usize) {
@@ -60,6 +61,14 @@ impl Master {
 
     pub(super) fn worker_said(&mut self, notice: Notice) {
         let pid = Pid::from_raw(notice.pid() as i32);
+        if let Notice::Wishes { wish, .. } = notice {
+            let command = match wish {
+                Wish::Reload => Command::Reload,
+                Wish::Stop => Command::Stop,
+            };
+            tracing::info!("the application (pid: {pid}) asks for it: {command:?}");
+            return self.act(command, None);
+        }
         let Some(worker) = self.children.by_pid(pid) else {
             self.children.keep_early(pid, notice, clock::monotonic());
             return;
@@ -76,6 +85,7 @@ impl Master {
             Notice::Recycle { reason, .. } => {
                 self.retire_soon(pid, &reason);
             }
+            Notice::Wishes { .. } => {}
             Notice::Finishing { .. } => self.accepts_no_more(pid),
             Notice::Failed { error, .. } => {
                 tracing::error!("{error}");

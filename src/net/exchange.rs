@@ -445,6 +445,21 @@ impl Exchange {
         }
     }
 
+    /// Ends the connection in the middle of its request: the client sees the end of what has left, and
+    /// what is still written fails (uWSGI: `uwsgi.disconnect`).
+    pub fn disconnect(&mut self) {
+        self.broken = true;
+        if let Some(stream) = &self.stream {
+            stream.shutdown_write();
+        }
+    }
+
+    /// The connection's descriptor, for apps that wait on it themselves.
+    pub fn descriptor(&self) -> Option<std::os::fd::RawFd> {
+        use std::os::fd::{AsFd as _, AsRawFd as _};
+        self.stream.as_ref().map(|stream| stream.as_fd().as_raw_fd())
+    }
+
     /// Whether the response was given up or the client lost.
     pub fn is_broken(&self) -> bool {
         self.broken

@@ -17,6 +17,16 @@ pub fn keep_in_children(fd: impl AsFd) {
     STANDING.lock().unwrap_or_else(PoisonError::into_inner).push(fd.as_fd().as_raw_fd());
 }
 
+/// Whether a descriptor is a connected socket whose other end has not closed.
+pub fn is_connected(descriptor: RawFd) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Ok(count) => count > 0,
+        Err(Errno::EAGAIN) => true,
+        Err(_) => false,
+    }
+}
+
 /// Ends what [`keep_in_children`] began.
 pub fn keep_no_more(fd: impl AsFd) {
     let number = fd.as_fd().as_raw_fd();

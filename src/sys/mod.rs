@@ -10,6 +10,7 @@ pub mod environment;
 pub mod fd;
 pub mod isolation;
 pub mod limit;
+pub mod lock;
 pub mod memory;
 pub mod process;
 pub mod shared;

@@ -18,6 +18,7 @@ use crate::log::format::Format;
 use crate::log::request::RequestLine;
 use crate::log::{self, json};
 use crate::proto::request::{Known, Request};
+use crate::python::api::{Desk, Extras};
 use crate::python::{self, App, Gil, Served};
 use crate::scoreboard::{Cell, CoreCell};
 use crate::sys::{clock, memory};
@@ -27,9 +28,15 @@ pub fn run(worker: &Worker, app: Option<&App>, gil: &Gil<'_>, number: usize, sha
     let record = Record::new(worker, number);
     let mut core = CoreLoop::new(worker, record, sharing.events());
     let mut python = app.map(|app| app.core(gil, number, core.exchange().clone()));
+    let desk = Desk::new(gil, number, core.exchange().clone());
     while let ControlFlow::Continue(()) = sharing.next(gil, &mut core) {
         let served = match &mut python {
-            Some(python) => python.serve(gil, core.request()),
+            Some(python) => {
+                desk.begin(core.request());
+                let served = python.serve(gil, core.request());
+                desk.end(gil);
+                served
+            }
             None => gil.release(|| without_app(&core)),
         };
         core.served(served);
@@ -87,7 +94,11 @@ enum Form {
 impl Lines {
     /// As the configuration says; none where no request is logged.
     fn of(config: &Config) -> Option<Self> {
-        let (choice, logging) = (Choice::of(config), &config.logging);
+        Choice::of(config).is_any().then(|| Self::new(config))
+    }
+
+    fn new(config: &Config) -> Self {
+        let logging = &config.logging;
         let form = match &logging.log_format {
             _ if logging.log_json => Form::Json,
             Some(format) => {
@@ -96,18 +107,18 @@ impl Lines {
             }
             None => Form::Default(Clock::new(CTIME)),
         };
-        choice.is_any().then(|| Self {
-            choice,
+        Self {
+            choice: Choice::of(config),
             form,
             forwarded_for: logging.log_x_forwarded_for,
             in_micros: logging.log_micros,
             with_memory: logging.memory_report,
             line: Vec::with_capacity(512),
-        })
+        }
     }
 
     fn write(&mut self, mut facts: RequestLine<'_>) {
-        if !self.choice.takes(&facts) {
+        if !facts.forced && !self.choice.takes(&facts) {
             return;
         }
         facts.memory = self.with_memory.then(memory::of_this_process);
@@ -170,8 +181,14 @@ impl<'w> Record<'w> {
         if served.exception {
             cell.exceptions.fetch_add(1, Relaxed);
         }
+        let extras = Extras::take();
+        if extras.forced && self.lines.is_none() {
+            self.lines = Some(Lines::new(&worker.config));
+        }
         if let Some(lines) = &mut self.lines {
             lines.write(RequestLine {
+                app_vars: &extras.vars,
+                forced: extras.forced,
                 pid: worker.pid,
                 worker: worker.id,
                 app: served.app,

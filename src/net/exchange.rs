@@ -301,11 +301,7 @@ impl Exchange {
     /// Says that the body will be exactly `length` bytes, where the app did not: HTTP then needs
     /// no chunked coding. Without effect on the uwsgi protocol, where nothing is added.
     pub fn announce(&mut self, length: u64) {
-        if !self.head_sent
-            && self.front != Front::Uwsgi
-            && self.head.content_length().is_none()
-            && self.head.allows_body()
-        {
+        if !self.head_sent && self.front.is_http() && self.head.content_length().is_none() && self.head.allows_body() {
             let mut digits = [0; 20];
             let mut rest = &mut digits[..];
             if write!(rest, "{length}").is_ok() {
@@ -492,7 +488,7 @@ impl Exchange {
         let unread = self.body_left() != Some(0);
         Some(if self.broken {
             End::Close(stream)
-        } else if self.keep_alive && self.front != Front::Uwsgi && !unread && !self.is_pending() {
+        } else if self.keep_alive && self.front.is_http() && !unread && !self.is_pending() {
             End::KeepAlive(stream, ahead)
         } else if unread || !ahead.is_empty() {
             End::Drain(stream)
@@ -507,7 +503,7 @@ impl Exchange {
             return;
         }
         self.head_sent = true;
-        let http = self.front != Front::Uwsgi;
+        let http = self.front.is_http();
         self.framing = if self.head_only || !self.head.allows_body() {
             Framing::None
         } else if let Some(length) = self.head.content_length() {
@@ -564,6 +560,8 @@ fn protocol(request: &Request) -> &[u8] {
     match request.front {
         Front::Http11 => b"HTTP/1.1",
         Front::Http10 => b"HTTP/1.0",
+        // The CGI way: the front end makes its status line of a header.
+        Front::Scgi => b"Status:",
         Front::Uwsgi => match request.known(Known::ServerProtocol) {
             Some(protocol)
                 if !protocol.is_empty() && protocol.len() <= 16 && protocol.iter().all(u8::is_ascii_graphic) =>

@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
-use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
+use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved, Traits};
 use crate::sys::user;
 
 /// One socket of the configuration to come.
@@ -27,6 +27,7 @@ enum Planned {
 pub struct Plan {
     sockets: Vec<Planned>,
     access: Access,
+    traits: Traits,
     backlog: u32,
 }
 
@@ -34,19 +35,21 @@ impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
         let base = config.app_directory(directory);
+        let traits = traits(config);
         let mut sockets: Vec<Planned> = Vec::new();
         for setting in &config.sockets {
-            let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
+            let address = address(config, &setting.address, &base).map_err(|error| error.at(&setting.setting))?;
             let protocol = setting.protocol;
             let kept = open.iter().position(|listener| listener.address == address);
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
-                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
+                    let reserved = Reserved::reserve(protocol, &address, &traits);
+                    Planned::New(reserved.map_err(|error| error.at(&setting.setting))?)
                 }
             });
         }
-        Ok(Self { sockets, access: access(config)?, backlog: config.listen })
+        Ok(Self { sockets, access: access(config)?, traits, backlog: config.listen })
     }
 
     /// Opens what is new and keeps what stays; in the configuration's order. On failure what was
@@ -66,7 +69,12 @@ impl Plan {
                 Planned::New(reserved) => reserved.listen(backlog, &self.access),
             };
             match listener {
-                Ok(listener) => listeners.push(listener),
+                Ok(listener) => {
+                    if let Err(error) = self.traits.apply(&listener) {
+                        tracing::warn!("cannot set the options of the socket {}: {error}", listener.name);
+                    }
+                    listeners.push(listener);
+                }
                 Err(error) => {
                     discard(&listeners, open);
                     return Err(error);
@@ -94,6 +102,26 @@ pub fn discard(gone: &[Listener], staying: &[Listener]) {
 pub fn discard_if(listeners: &[Listener], vacuum: bool) {
     if vacuum {
         discard(listeners, &[]);
+    }
+}
+
+/// Where to listen; a path is a name where `abstract-socket` says so.
+fn address(config: &Config, text: &str, base: &Path) -> Result<Address> {
+    match Address::parse(text, base)? {
+        Address::Unix(_) if config.http.abstract_socket => Address::parse(&format!("@{text}"), base),
+        address => Ok(address),
+    }
+}
+
+/// What the kernel is told of every socket.
+fn traits(config: &Config) -> Traits {
+    let http = &config.http;
+    Traits {
+        keepalive: http.so_keepalive,
+        send_buffer: http.socket_sndbuf,
+        receive_buffer: http.socket_rcvbuf,
+        freebind: http.freebind,
+        reuse_port: http.reuse_port,
     }
 }
 

@@ -276,7 +276,7 @@ impl<'w> CoreLoop<'w> {
         match self.worker.gates[gate].accept() {
             Ok((stream, peer)) => Some(Connection {
                 stream,
-                about: About::new(gate, peer),
+                about: About::new(gate, peer, self.worker.gates[gate].has_proxy_header),
                 held: BytesMut::new(),
                 phase: Phase::Head,
                 deadline: 0,
@@ -321,7 +321,9 @@ impl<'w> CoreLoop<'w> {
             self.stage = Stage::Contended(Box::new(Stage::Complete(stream, ahead)));
             return Some(Step::Block);
         };
-        exchange.begin(stream, ahead, &self.request, self.worker.timeout);
+        let timeout =
+            self.about.as_ref().map_or(self.worker.timeout, |about| self.worker.gates[about.listener].timeout);
+        exchange.begin(stream, ahead, &self.request, timeout);
         self.record.begin(&self.request);
         self.stage = Stage::Serving;
         Some(Step::Serve)

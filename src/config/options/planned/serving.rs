@@ -12,7 +12,6 @@ planned! {
         ["ssl-socket"] List, Rare;
         ["http-socket-modifier1"] NUMBER, Rare, "the first modifier of requests that come over `http-socket`";
         ["http-socket-modifier2"] NUMBER, Rare, "the second modifier of requests that come over `http-socket`";
-        ["http11-socket"] List, Common, "listens for HTTP/1.1 and keeps connections alive";
         ["https-socket"] List, Common, "listens for HTTPS; `address,certificate,key`";
         ["https-socket-modifier1"] NUMBER, Rare;
         ["https-socket-modifier2"] NUMBER, Rare;
@@ -20,8 +19,6 @@ planned! {
         ["fastcgi-nph-socket"] List, Rare, "listens for FastCGI and answers with whole HTTP responses";
         ["fastcgi-modifier1"] NUMBER, Rare;
         ["fastcgi-modifier2"] NUMBER, Rare;
-        ["scgi-socket"] List, Common, "listens for SCGI";
-        ["scgi-nph-socket"] List, Rare, "listens for SCGI and answers with whole HTTP responses";
         ["scgi-modifier1"] NUMBER, Rare;
         ["scgi-modifier2"] NUMBER, Rare;
         ["raw-socket"] List, Rare, "listens and hands connections over as they are";
@@ -30,13 +27,8 @@ planned! {
         ["puwsgi-socket"] List, Rare;
         ["shared-socket"] List, Common, "opens a socket that several options may then refer to by number";
         ["undeferred-shared-socket"] List, Rare, "opens a shared socket before privileges are dropped";
-        ["abstract-socket", 'a'] Switch, Rare, "makes UNIX sockets abstract ones";
-        ["freebind"] Switch, Rare, "binds addresses that the machine does not have yet";
         ["map-socket"] List, Rare, "serves a socket in the workers that are named";
-        ["so-keepalive"] Switch, Common, "has the kernel probe connections that stand still";
         ["so-send-timeout" "socket-send-timeout" "so-write-timeout" "socket-write-timeout"] Switch, Rare, "how many seconds a write to a client may take";
-        ["socket-sndbuf"] NUMBER, Rare, "the size of the kernel's send buffer";
-        ["socket-rcvbuf"] NUMBER, Rare, "the size of the kernel's receive buffer";
         ["shutdown-sockets"] Switch, Rare, "ends connections that wait when the instance stops";
         ["ssl-verbose"] Switch, Rare;
         ["ssl-verify-depth"] OptionalText, Rare;
@@ -50,8 +42,6 @@ planned! {
         ["ssl-option"] Switch, Rare;
         ["sni-regexp"] Text, Rare;
         ["ssl-tmp-dir"] Text, Rare;
-        ["enable-proxy-protocol"] Switch, Rare, "reads the PROXY protocol's first line on HTTP sockets";
-        ["reuse-port"] Switch, Common, "lets several processes bind the same port";
         ["tcp-fast-open" "tcp-fastopen"] NUMBER, Rare, "takes data with the first packet of a TCP connection";
         ["tcp-fast-open-client" "tcp-fastopen-client"] Switch, Rare;
         ["zerg"] List, Rare, "takes the sockets of a zerg server in place of own ones";

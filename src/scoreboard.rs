@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::sys::shared::SharedArray;
 
@@ -26,18 +26,29 @@ pub struct Scoreboard {
 pub struct Totals {
     /// Requests served.
     pub requests: AtomicU64,
+    /// 1 while no worker is to accept connections. Written by the master, who then pokes them.
+    pub paused: AtomicU32,
+    /// How often the log file was opened anew. Written by the master, who then pokes the workers.
+    pub log_turn: AtomicU32,
+    /// Whether an app ever set a deadline of its own.
+    user_deadlines: AtomicBool,
 }
 
 /// One worker process.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Cell {
-    /// The worker's pid; 0 while the cell is free.
+    /// The worker's pid, which it writes itself when it begins to serve; 0 before, and while the
+    /// cell is free.
     pub pid: AtomicU32,
     /// The worker's number, 1 to `processes`.
     pub worker: AtomicU32,
+    /// 1 while the worker accepts no connections because it was told so.
+    pub paused: AtomicU32,
     /// Requests served under this number, over respawns and reloads.
     pub requests: AtomicU64,
+    /// What `requests` was when this worker came.
+    first: AtomicU64,
     /// Requests that ended in an exception.
     pub exceptions: AtomicU64,
     /// Bytes sent, heads included.
@@ -57,6 +68,8 @@ pub struct CoreCell {
     started: AtomicU64,
     /// CLOCK_MONOTONIC nanoseconds after which the request is stuck; 0 for never.
     deadline: AtomicU64,
+    /// The same, set by the app (uWSGI: `uwsgi.set_user_harakiri`); 0 for none.
+    user_deadline: AtomicU64,
     /// Requests served by this core.
     pub requests: AtomicU64,
     label_length: AtomicU32,
@@ -68,7 +81,8 @@ pub struct CoreCell {
 pub struct Running {
     /// CLOCK_MONOTONIC nanoseconds at which it began.
     pub started: u64,
-    /// CLOCK_MONOTONIC nanoseconds after which it is stuck; 0 for never.
+    /// CLOCK_MONOTONIC nanoseconds after which it is stuck, the earlier one of the configuration's and
+    /// the app's; 0 for never.
     pub deadline: u64,
     /// Method and URI, cut to what the cell holds.
     pub label: String,
@@ -119,13 +133,47 @@ impl Scoreboard {
         &self.totals[0]
     }
 
+    /// Gives the request of a core a deadline of the app's, CLOCK_MONOTONIC nanoseconds; 0 takes it
+    /// back, and so does the end of the request (uWSGI: `uwsgi.set_user_harakiri`).
+    pub fn set_user_deadline(&self, cell: usize, core: usize, deadline: u64) {
+        self.totals().user_deadlines.store(true, Relaxed);
+        self.core(cell, core).user_deadline.store(deadline, Relaxed);
+    }
+
+    /// Whether an app ever set a deadline.
+    pub fn has_user_deadlines(&self) -> bool {
+        self.totals().user_deadlines.load(Relaxed)
+    }
+
+    /// Whether any core of a worker has a request.
+    pub fn is_busy(&self, cell: usize) -> bool {
+        (0..self.cores).any(|core| self.core(cell, core).started.load(Relaxed) != 0)
+    }
+
+    /// Requests that the worker of this cell has served itself.
+    pub fn served_here(&self, cell: usize) -> u64 {
+        let cell = self.cell(cell);
+        cell.requests.load(Relaxed).saturating_sub(cell.first.load(Relaxed))
+    }
+
+    /// Microseconds that a worker has spent in requests up to `now`, those under way included.
+    pub fn worked(&self, cell: usize, now: u64) -> u64 {
+        let under_way = |core| match self.core(cell, core).started.load(Relaxed) {
+            0 => 0,
+            started => now.saturating_sub(started) / 1000,
+        };
+        self.cell(cell).running_micros.load(Relaxed) + (0..self.cores).map(under_way).sum::<u64>()
+    }
+
     /// Takes a free cell for worker `worker`, who goes on counting at `requests`.
     pub fn claim(&self, worker: usize, requests: u64) -> Option<usize> {
         let index = self.cells.iter().position(|cell| cell.worker.load(Relaxed) == 0)?;
         let cell = &self.cells[index];
         cell.worker.store(worker as u32, Relaxed);
         cell.pid.store(0, Relaxed);
+        cell.paused.store(0, Relaxed);
         cell.requests.store(requests, Relaxed);
+        cell.first.store(requests, Relaxed);
         for counter in [&cell.exceptions, &cell.tx, &cell.running_micros] {
             counter.store(0, Relaxed);
         }
@@ -167,6 +215,7 @@ impl CoreCell {
     pub fn end(&self) {
         self.started.store(0, std::sync::atomic::Ordering::Release);
         self.deadline.store(0, Relaxed);
+        self.user_deadline.store(0, Relaxed);
     }
 
     /// The request under way; `None` while idle. A request that ends and another that begins in
@@ -179,12 +228,18 @@ impl CoreCell {
         let bytes: Vec<u8> = self.label.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
         let length = (self.label_length.load(Relaxed) as usize).min(bytes.len());
         let label = String::from_utf8_lossy(&bytes[..length]).escape_debug().to_string();
-        Some(Running { started, deadline: self.deadline.load(Relaxed), label })
+        Some(Running { started, deadline: self.due(), label })
+    }
+
+    /// The earlier deadline of the two; 0 for none.
+    fn due(&self) -> u64 {
+        let deadlines = [self.deadline.load(Relaxed), self.user_deadline.load(Relaxed)];
+        deadlines.into_iter().filter(|deadline| *deadline != 0).min().unwrap_or(0)
     }
 
     /// Whether the request under way is past its deadline at `now`.
     pub fn is_overdue(&self, now: u64) -> bool {
-        let deadline = self.deadline.load(Relaxed);
+        let deadline = self.due();
         deadline != 0 && now > deadline && self.started.load(Relaxed) != 0
     }
 }
@@ -200,6 +255,8 @@ mod tests {
         assert_eq!(board.claim(2, 0), Some(1));
         assert_eq!(board.claim(3, 0), None);
         assert_eq!(board.cell(0).requests.load(Relaxed), 7);
+        board.cell(0).requests.fetch_add(2, Relaxed);
+        assert_eq!(board.served_here(0), 2);
         board.release(0);
         assert_eq!(board.claim(3, 0), Some(0));
     }
@@ -215,6 +272,23 @@ mod tests {
         assert!(!core.is_overdue(2_000) && core.is_overdue(2_001));
         core.end();
         assert!(core.running().is_none() && !core.is_overdue(u64::MAX));
+    }
+
+    #[test]
+    fn the_earlier_deadline_counts_and_the_apps_ends_with_the_request() {
+        let board = Scoreboard::new(1, 1).unwrap();
+        let core = board.core(0, 0);
+        core.begin(1_000, 9_000, b"GET", b"/");
+        assert!(!board.has_user_deadlines());
+        board.set_user_deadline(0, 0, 3_000);
+        assert!(board.has_user_deadlines() && core.is_overdue(3_001) && !core.is_overdue(3_000));
+        assert_eq!(core.running().unwrap().deadline, 3_000);
+        board.set_user_deadline(0, 0, 0);
+        assert!(!core.is_overdue(9_000) && core.is_overdue(9_001));
+        board.set_user_deadline(0, 0, 3_000);
+        core.end();
+        core.begin(4_000, 0, b"GET", b"/");
+        assert!(!core.is_overdue(u64::MAX));
     }
 
     #[test]

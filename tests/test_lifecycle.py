@@ -63,6 +63,16 @@ def test_daemonize_returns_only_when_the_site_answers(daemon):
     assert uwsgi_client.request(str(daemon.socket)).status == 200
 
 
+def test_a_daemon_that_is_up_says_so_in_one_line_and_warnings_are_in_the_log_too(daemon):
+    daemon.server.set(harakiri="10s")
+
+    outcome = start_daemon(daemon)
+
+    pattern = rf"rustwsgi serves after \d+ ms: master pid {daemon.server.master}, log site.log\n"
+    assert re.fullmatch(pattern, outcome.stdout), outcome
+    assert outcome.stderr.count("warning[RW0106]") == daemon.server.log.count(r"warning\[RW0106\]") == 1
+
+
 def test_a_daemon_is_away_from_the_terminal(daemon):
     start_daemon(daemon)
 
@@ -179,6 +189,16 @@ def test_stop_returns_when_the_last_process_is_gone(daemon):
 
     assert outcome.code == 0, outcome
     assert [pid for pid in pids if processes.alive(pid)] == []
+
+
+def test_stop_without_waiting_does_not_claim_that_it_stopped(daemon):
+    start_daemon(daemon)
+    everybody = family(daemon)
+
+    outcome = daemon.stop("--no-wait")
+
+    assert outcome.code == 0 and outcome.stdout == f"stop of pid {everybody[0]} asked for\n"
+    wait_for_the_end_of(everybody)
 
 
 def test_stop_lets_the_request_in_hand_finish_or_ends_it_within_the_mercy(rustwsgi, workshop):

@@ -9,7 +9,7 @@ from support import http_client, processes
 from support.server import ROOT, Log
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benches/README.md"]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benches/README.md"]
 
 
 def blocks(language):
@@ -63,7 +63,7 @@ def test_the_everyday_commands_run_the_site_of_the_ini_behind_nginx(site, worksh
 
     assert processes.inside(site.directory) == []
     assert not (site.directory / "uwsgi.pid").exists()
-    assert Log(site.directory / "uwsgi.log").count("goodbye to rustwsgi") == 1
+    assert Log(site.directory / "uwsgi.log").count("goodbye to uWSGI") == 1
 
 
 def test_the_commands_that_explain_do(rustwsgi, tmp_path):

@@ -215,6 +215,136 @@ def test_a_worker_is_replaced_only_when_it_has_served_its_share(make):
     assert first >= 10 and second >= 10, served
 
 
+def test_a_storm_of_max_requests_loses_none(make, workshop):
+    """Two workers that each serve five requests, and four clients that never stop."""
+    server = make(processes=2, max_requests=5)
+    nginx = workshop.nginx(server.address)
+    seen = set(server.settle())
+
+    with Load(nginx.port, "/one-chunk", 4) as load:
+        until(lambda: seen.update(server.workers()) or len(seen) > 30, "thirty workers", timeout=60)
+        load.check()
+
+    assert nginx.failures() == []
+    assert not server.log.count("DAMN")
+    assert len(server.settle()) == 2
+
+
+@pytest.mark.soak
+def test_a_long_storm_of_max_requests_loses_none(make, workshop):
+    server = make(processes=2, max_requests=5)
+    nginx = workshop.nginx(server.address)
+    seen = set(server.settle())
+
+    with Load(nginx.port, "/one-chunk", 4) as load:
+        until(lambda: seen.update(server.workers()) or len(seen) > 1000, "a thousand workers", timeout=600)
+        load.check()
+
+    assert nginx.failures() == []
+    assert not server.log.count("DAMN")
+
+
+def test_workers_are_replaced_one_at_a_time(make):
+    """All are due at once; each goes only when another one is there, and then the next one's turn comes."""
+    server = make(processes=4, max_worker_lifetime=2)
+    first = set(server.settle())
+
+    until(lambda: not first & set(server.workers()), "new workers", timeout=15)
+
+    more = 0
+    for line in server.log.lines():
+        more += line.startswith("Respawned uWSGI worker")
+        more -= line.endswith(") finished")
+        assert 0 <= more <= 2, f"{more} more than there are to be at: {line}"
+    server.log.wait_for(r"worker \d lifetime reached, it was running for \d second\(s\)")
+    assert not server.log.count("DAMN")
+
+
+def test_max_requests_delta_gives_each_worker_its_own_limit(make):
+    server = make(processes=1, max_requests=3, max_requests_delta=100)
+    served = Counter()
+
+    def three():
+        served[uwsgi_client.request(server.address, "/pid").body] += 1
+        return len(served) == 3
+
+    until(three, "the third worker")
+    assert max(served.values()) < 50, "the first worker has no delta"
+
+
+LEAK = """
+import os
+KEPT = []
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/leak":
+        KEPT.append(b"x" * (60 << 20))
+    body = str(os.getpid()).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@pytest.fixture
+def leaky(rustwsgi, workshop):
+    """A started server of one worker that leaks 60 MB where it is asked to."""
+
+    def leaky(**options):
+        server = workshop.server(rustwsgi, LEAK, pidfile="uwsgi.pid")
+        server.address = str(server.directory / "site.sock")
+        server.set(**{"socket": server.address} | options)
+        server.start()
+        server.settle()
+        return server
+
+    return leaky
+
+
+@pytest.mark.parametrize("option", ["reload_on_rss", "reload_on_as"])
+def test_a_worker_that_grew_is_replaced_without_losing_a_request(leaky, option):
+    server = leaky()
+    limit = 100
+    if option == "reload_on_as":
+        status = open(f"/proc/{server.workers()[0]}/statm").read().split()
+        limit = int(status[0]) * 4096 // (1 << 20) + 100
+    server.stop()
+    server.set(**{option: limit})
+    server.start()
+    old = server.settle()[0]
+
+    for _ in range(3):
+        assert uwsgi_client.request(server.address, "/leak").status == 200
+
+    def replaced():
+        assert uwsgi_client.request(server.address).status == 200
+        return old not in server.workers()
+
+    until(replaced, "another worker")
+    server.log.wait_for(option.replace("_", "-") + r": \d+ bytes")
+    assert not server.log.count("DAMN")
+
+
+def test_evil_kills_at_once(leaky):
+    server = leaky(evil_reload_on_rss=100)
+    old = server.settle()[0]
+    for _ in range(2):
+        uwsgi_client.request(server.address, "/leak")
+
+    server.log.wait_for(rf"\*\*\* EVIL RELOAD ON WORKER 1 RSS: \d+ \(pid: {old}\) \*\*\*")
+
+    until(lambda: old not in server.workers() and server.workers(), "another worker")
+    assert uwsgi_client.request(server.address).status == 200
+
+
+def test_lifetimes_that_contradict_each_other_stop_the_start(rustwsgi, workshop):
+    server = workshop.server(rustwsgi, LEAK, socket="site.sock", min_worker_lifetime=60, max_worker_lifetime=60)
+
+    outcome = server.run("--ini", "uwsgi.ini")
+
+    assert outcome.code == 1
+    assert "`min-worker-lifetime = 60` has to be lower than `max-worker-lifetime = 60`" in outcome.text
+
+
 # Signals to the master
 
 

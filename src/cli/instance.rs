@@ -5,29 +5,37 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Target, say};
-use crate::config::Source;
+use super::{Target, complain, say};
+use crate::config::{Config, Source};
+use crate::emperor;
 use crate::error::{Error, Result};
-use crate::master::{self, control};
+use crate::master::control::Told;
+use crate::master::{self, ask};
 
 /// Serves what `source` names until it is stopped.
 pub fn serve(source: Source) -> Result<i32> {
     let directory =
         std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
     let program = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    Ok(master::serve(source, directory, program))
+    let loaded = Config::load(&source, &directory);
+    Ok(match loaded {
+        Ok((config, warnings)) if !config.emperor.sources.is_empty() => emperor::serve(config, &warnings, &directory),
+        loaded => master::serve(source, directory, program, loaded),
+    })
 }
 
 /// Ends the instance that the target names.
 pub fn stop(target: &Target) -> Result<i32> {
-    control::stop(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+    ask::stop(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
 }
 
 /// Has the instance that the target names load its application anew.
 pub fn reload(target: &Target) -> Result<i32> {
-    control::reload(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
+    ask::reload(&target.pidfile, target.wait, target.timeout.map(Duration::from_secs)).map(told)
 }
 
-fn told(outcome: String) -> i32 {
-    say(&format!("{outcome}\n"))
+/// Shows how it ended: the warnings on stderr, what was done on stdout.
+fn told(outcome: Told) -> i32 {
+    outcome.warnings.iter().for_each(|warning| complain(warning));
+    say(&format!("{}\n", outcome.message))
 }

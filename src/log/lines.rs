@@ -88,8 +88,11 @@ impl Text {
             _ => ("", ""),
         };
         let Self { message, fields } = self;
-        // A message of `error` has its own start, with its code.
-        if prefix.is_empty() || message.starts_with("error[") || message.starts_with(prefix) {
+        // A message of `error` and a warning of `config` have their own start, with the code.
+        if prefix.is_empty()
+            || message.starts_with(&[prefix.trim_end_matches(": "), "["].concat())
+            || message.starts_with(prefix)
+        {
             format!("{message}{fields}\n")
         } else if colour() {
             format!("\x1b[1;{paint}m{prefix}\x1b[0m{message}{fields}\n")

@@ -13,20 +13,27 @@ use nix::unistd::getpid;
 
 use super::daemon::Boot;
 use super::events::Events;
+use super::fifo::Fifo;
 use super::harakiri::Harakiri;
+use super::notify::Notify;
+use super::pause::Pausing;
 use super::pidfile::Pidfile;
-use super::sockets::{self, Plan};
-use super::{Master, Phase, control};
-use crate::config::{Config, Source};
+use super::sockets::Plan;
+use super::vassal::Vassal;
+use super::watch::Triggers;
+use super::{Master, Phase, activation, control, hooks, privileges};
+use crate::config::render::counted;
+use crate::config::{Config, Source, Warning};
 use crate::error::{Code, Error, Result};
 use crate::log;
-use crate::python::{self, Venv};
+use crate::net::listener::Listener;
+use crate::python::Venv;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
 
 /// The signals that the master handles. It acts on some; the others would kill it by default.
-const WATCHED: [Signal; 8] = [
+const WATCHED: [Signal; 11] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -35,25 +42,39 @@ const WATCHED: [Signal; 8] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGALRM,
+    Signal::SIGTSTP,
+    Signal::SIGURG,
+    Signal::SIGWINCH,
 ];
 
 /// What the foreground has found out before anything was started.
 #[derive(Debug)]
 struct Prepared {
     config: Config,
-    venv: Venv,
+    /// What was odd, which the terminal has seen.
+    warnings: Vec<String>,
+    venv: Option<Venv>,
+    /// The sockets this process was started with.
+    given: Vec<Listener>,
     plan: Plan,
 }
 
-/// Serves what `source` describes until it is stopped; returns the exit code. `program` is the
-/// command as it was called.
-pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
+/// What reading the configuration came to.
+pub type Loaded = Result<(Config, Vec<Warning>), Vec<Error>>;
+
+/// Serves what `source` describes, and was `loaded` from it, until it is stopped; returns the exit
+/// code. `program` is the command as it was called.
+pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loaded) -> i32 {
     log::install();
     let began = clock::monotonic();
-    let prepared = match prepare(&source, &directory, &program) {
+    let mut notify = Notify::take();
+    notify.starting();
+    let vassal = Vassal::take();
+    let prepared = match prepare(loaded, &directory, &program) {
         Ok(prepared) => prepared,
         Err(errors) => {
             let exit = errors.first().map_or(1, |error| error.exit);
+            errors.iter().take(1).for_each(|error| notify.failed(error));
             for error in errors {
                 eprintln!("{error}");
             }
@@ -63,15 +84,21 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     let boot = match settle(&prepared.config, &directory) {
         Ok(boot) => boot,
         Err(error) => {
+            notify.failed(&error);
             eprintln!("{error}");
             return i32::from(error.exit);
         }
     };
     match Master::raise(source, directory, program, prepared, boot, began) {
-        Ok(mut master) => master.run(),
+        Ok(mut master) => {
+            master.notify = notify;
+            master.obey(vassal);
+            master.run()
+        }
         Err(failed) => {
             let (error, mut boot) = *failed;
             tracing::error!("{error}");
+            notify.failed(&error);
             boot.failed(&error);
             i32::from(error.exit)
         }
@@ -79,36 +106,43 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
 }
 
 /// Finds everything wrong that can be found without touching anything.
-fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
-    let (config, warnings) = Config::load(source, directory)?;
-    for warning in warnings {
+fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
+    let (config, warnings) = loaded?;
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
         eprintln!("{warning}");
     }
     let checked = || {
-        let venv = python::find_venv(&config, directory, program)?;
-        sockets::identity(&config)?;
-        if (config.uid.is_some() || config.gid.is_some()) && !user::is_root() {
-            tracing::warn!("`uid` and `gid` are ignored: not started as root");
-        }
+        privileges::check(&config)?;
+        hooks::check(&config)?;
+        crate::hooks::Phase::Asap.run(&config)?;
+        privileges::change_at_once(&config)?;
+        let venv = privileges::visible_venv(&config, directory, program)?;
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
-        let plan = Plan::make(&config, directory, &[])?;
-        Ok((venv, plan))
+        hooks::before_sockets(&config)?;
+        let given = activation::take(&config)?;
+        let plan = Plan::make(&config, directory, &given)?;
+        Ok((venv, given, plan))
     };
-    let (venv, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, venv, plan })
+    let (venv, given, plan) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, warnings, venv, given, plan })
 }
 
 /// Goes to where the instance will live: the background, the log file.
-fn settle(config: &Config, directory: &Path) -> Result<Boot> {
+pub fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     if let Some(mask) = config.umask {
         umask(Mode::from_bits_truncate(mask));
     }
     // Opened in the foreground, so that a log that can't be written is said where it is seen.
     let file = config.daemonize.as_ref().or(config.logto.as_ref());
+    let option = if config.daemonize.is_some() { "daemonize" } else { "logto" };
     let mode = config.logging.logfile_chmod;
-    let sink = file.map(|path| log::sink::Sink::open(&directory.join(path), mode)).transpose()?;
+    let open = |path| {
+        log::sink::Sink::open(&directory.join(path), mode).map_err(|error| error.maybe_at(config.origin(option)))
+    };
+    let sink = file.map(open).transpose()?;
     log::lines::date(config.logging.log_date.as_deref()).map_err(|why| {
         let message = format!("`log-date` is no form of a date: {why}");
         Error::new(Code::BadValue, message).maybe_at(config.origin("log-date"))
@@ -140,58 +174,83 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, venv, plan } = prepared;
+        let Prepared { config, warnings, venv, given, plan } = prepared;
         let made = || -> Result<_> {
-            title::set(&format!("{}rustwsgi master", config.procname_prefix.as_deref().unwrap_or_default()));
+            title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
             let failed = |what: &'static str| move |error: std::io::Error| Error::system(what, error);
             process::adopt_orphans().map_err(|error| Error::system("cannot become the workers' parent", error))?;
             signal::unblock_all().map_err(|error| Error::system("sigprocmask", error))?;
-            signal::ignore(Signal::SIGPIPE).map_err(|error| Error::system("sigaction", error))?;
+            // The two of the terminal would stop the instance.
+            for silent in [Signal::SIGPIPE, Signal::SIGTTIN, Signal::SIGTTOU] {
+                signal::ignore(silent).map_err(|error| Error::system("sigaction", error))?;
+            }
             let watch = Arc::new(Watch::new(&WATCHED).map_err(failed("cannot watch signals"))?);
             let events = Events::new().map_err(failed("cannot start the event queue"))?;
             events.watch_signals(Arc::clone(&watch));
             let (ours, seat) = Channel::pair().map_err(failed("socketpair"))?;
             ours.set_nonblocking().map_err(failed("fcntl"))?;
-            events.watch_workers(ours);
+            events.watch_workers(ours.try_clone().map_err(failed("dup"))?);
             if let Some(held) = &pidfile {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
-            Ok((pidfile, watch, events, seat))
+            // Now that the control socket is where `--stop` and `--reload` look for it.
+            privileges::enclose(&config)?;
+            Ok((pidfile, watch, events, seat, ours))
         };
-        let (pidfile, watch, events, seat) = match made() {
+        let (pidfile, watch, events, seat, seats) = match made() {
             Ok(made) => made,
             Err(error) => return Err(Box::new((error, boot))),
         };
+        let config = Arc::new(config);
         let mut master = Self {
             source,
+            started_with: Arc::clone(&config),
             directory,
             program,
             events,
             watch,
             seat,
+            seats,
             pidfile,
             boot,
             generations: Vec::new(),
             active: 1,
             latest: 0,
-            listeners: Vec::new(),
+            listeners: given,
             plan: Some(plan),
             coming_listeners: Vec::new(),
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            notify: Notify::default(),
+            vassal: None,
+            companions: super::Companions::default(),
+            recycle: super::Recycle::default(),
+            out_of_memory: super::OutOfMemory::watch(),
+            cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
             handover: None,
+            turnover: None,
+            pausing: Pausing::default(),
+            staffing: Vec::new(),
+            fifo: Fifo::default(),
+            triggers: Triggers::default(),
+            stop_at: None,
+            crowded_until: None,
             stillborn: 0,
             began,
             failure: None,
         };
         master.introduce(&config);
-        match master.start_generation(Arc::new(config), venv) {
+        // Where there is a log file, only the terminal has seen them.
+        if config.daemonize.is_some() || config.logto.is_some() {
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
+        match master.start_generation(config, venv) {
             Ok(()) => Ok(master),
             Err(error) => Err(Box::new((error, std::mem::replace(&mut master.boot, Boot::Told)))),
         }
@@ -207,13 +266,14 @@ impl Master {
         );
         let files: Vec<String> = config.files().iter().map(|file| file.display().to_string()).collect();
         let files = if files.is_empty() { "the command line".to_owned() } else { files.join(", ") };
-        tracing::info!("config    {files} ({} options)", config.option_count());
+        tracing::info!("config    {files} ({})", counted(config.option_count(), "option"));
         tracing::info!("directory {}", self.directory.display());
         if let Some(chdir) = &config.chdir {
             tracing::info!("chdir     {}", chdir.display());
         }
         let harakiri = if config.harakiri > 0 { format!(", harakiri {} s", config.harakiri) } else { String::new() };
-        tracing::info!("workers   {} processes, {} threads each{harakiri}", config.processes, config.threads);
+        let (processes, threads) = (counted(config.processes, "process"), counted(config.threads, "thread"));
+        tracing::info!("workers   {processes}, {threads} each{harakiri}");
         if let Some(pidfile) = &config.pidfile {
             tracing::info!("pid file  {}", pidfile.display());
         }
@@ -221,18 +281,6 @@ impl Master {
             tracing::warn!("running as root: `uid` and `gid` make it another user after the start");
         }
         tracing::info!("spawned uWSGI master process (pid: {})", getpid());
-    }
-
-    /// Gives root up, once the sockets are open.
-    pub(super) fn drop_privileges(&self) -> Result<()> {
-        let Some(config) = self.coming().map(|coming| &coming.config) else { return Ok(()) };
-        let (uid, gid) = sockets::identity(config)?;
-        if user::is_root() && (uid.is_some() || gid.is_some()) {
-            user::become_user(uid, gid)
-                .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-            tracing::info!("running as uid {} gid {}", nix::unistd::getuid(), nix::unistd::getgid());
-        }
-        Ok(())
     }
 
     /// The first generation serves.
@@ -246,10 +294,23 @@ impl Master {
                 format!("stop with `rustwsgi --stop {0}`, reload with `rustwsgi --reload {0}`", pidfile.display())
             },
         );
+        if let Err(error) = self.companions_begin(true) {
+            self.start_failed(error);
+            return;
+        }
         tracing::info!("ready in {millis} ms: {stop}");
-        self.boot.up();
+        let log = active_log(&self.started_with).map(|log| format!(", log {log}")).unwrap_or_default();
+        self.boot.up(&format!("rustwsgi serves after {millis} ms: master pid {}{log}", getpid()));
+        self.apply_triggers();
+        self.notify.ready(&self.summary());
+        self.tell_accepting();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }
     }
+}
+
+/// The log file of the instance, as configured.
+fn active_log(config: &Config) -> Option<String> {
+    config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| path.display().to_string())
 }

@@ -24,6 +24,8 @@ pub struct Worker {
     pub state: State,
     /// CLOCK_MONOTONIC nanoseconds at which the state began.
     pub since: u64,
+    /// Whether it serves until another one of its number does.
+    pub recycling: bool,
 }
 
 /// How far a worker is.
@@ -33,6 +35,12 @@ pub enum State {
     Starting,
     /// It accepts requests.
     Serving,
+    /// It was killed before it served: nobody needs it.
+    Unwanted,
+    /// It hangs: it was replaced, and is killed as soon as its other requests had their chance.
+    Condemned,
+    /// It was killed and does not die. Nobody waits for it.
+    Undead,
     /// It was told to finish; killed when `until` has passed.
     Leaving {
         /// CLOCK_MONOTONIC nanoseconds.
@@ -49,7 +57,7 @@ pub struct Children {
     /// Deaths of processes that nobody has told the pid of yet.
     unclaimed: Vec<(Pid, WaitStatus)>,
     /// What workers said before the zygote told their pid: two sockets keep no order.
-    early: HashMap<Pid, Notice>,
+    early: HashMap<Pid, (u64, Notice)>,
     /// Quick deaths in a row, by worker number.
     quick_deaths: HashMap<usize, u32>,
     /// Requests that earlier workers of a number have served.
@@ -64,7 +72,15 @@ const UNCLAIMED: usize = 256;
 impl Children {
     /// Notes a worker that the zygote was asked for.
     pub fn asked(&mut self, id: usize, generation: u64, cell: usize, now: u64) {
-        self.workers.push(Worker { id, generation, cell, pid: None, state: State::Starting, since: now });
+        self.workers.push(Worker {
+            id,
+            generation,
+            cell,
+            pid: None,
+            state: State::Starting,
+            since: now,
+            recycling: false,
+        });
     }
 
     /// Notes the pid of a worker; returns whether its generation had one of its number before, and what
@@ -75,7 +91,7 @@ impl Children {
         cell: usize,
         pid: Pid,
     ) -> Option<(&Worker, bool, Option<Notice>, Option<WaitStatus>)> {
-        let early = self.early.remove(&pid);
+        let early = self.early.remove(&pid).map(|(_, notice)| notice);
         let death = self.unclaimed.iter().position(|(dead, _)| *dead == pid).map(|at| self.unclaimed.swap_remove(at).1);
         let worker = self
             .workers
@@ -87,19 +103,33 @@ impl Children {
     }
 
     /// Keeps a notice whose sender is not known yet.
-    pub fn keep_early(&mut self, pid: Pid, notice: Notice) {
+    pub fn keep_early(&mut self, pid: Pid, notice: Notice, now: u64) {
         if self.early.len() < UNCLAIMED {
-            self.early.insert(pid, notice);
+            self.early.insert(pid, (now, notice));
         }
     }
 
-    /// Keeps the death of a process that is not known, or not yet.
+    /// Takes out those who spoke before `before` and whose pid nobody told since: whoever was to
+    /// tell was killed.
+    pub fn take_strangers(&mut self, before: u64) -> Vec<Pid> {
+        let strangers: Vec<Pid> =
+            self.early.iter().filter(|(_, (said, _))| *said < before).map(|(pid, _)| *pid).collect();
+        self.early.retain(|_, (said, _)| *said >= before);
+        strangers
+    }
+
+    /// Keeps the death of a process that may turn out to be a worker's: where one was asked for and
+    /// its pid is not told yet. No other is kept, because pids are used again.
     pub fn keep_unclaimed(&mut self, pid: Pid, status: WaitStatus) {
+        self.early.remove(&pid);
+        if self.workers.iter().all(|worker| worker.pid.is_some()) {
+            self.unclaimed.clear();
+            return;
+        }
         if self.unclaimed.len() >= UNCLAIMED {
             self.unclaimed.remove(0);
         }
         self.unclaimed.push((pid, status));
-        self.early.remove(&pid);
     }
 
     /// The worker of this pid.
@@ -140,22 +170,45 @@ impl Children {
         self.workers.iter_mut()
     }
 
-    /// Whether there is none.
+    /// Whether there is none to wait for.
     pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
+        self.workers.iter().all(|worker| worker.state == State::Undead)
     }
 
-    /// Whether a generation has this many workers that serve.
-    pub fn all_serve(&self, generation: u64, processes: usize) -> bool {
-        let serving = |worker: &&Worker| worker.generation == generation && worker.state == State::Serving;
-        self.iter().filter(serving).count() >= processes
+    /// Whether each of these numbers has a worker of the generation that serves.
+    pub fn all_serve(&self, generation: u64, mut ids: impl Iterator<Item = usize>) -> bool {
+        ids.all(|id| {
+            let serves = |worker: &Worker| worker.id == id && worker.state == State::Serving;
+            self.iter().any(|worker| worker.generation == generation && serves(worker))
+        })
     }
 
-    /// Whether worker `id` of a generation is there or coming.
+    /// Whether worker `id` of a generation is there to stay, or coming.
     pub fn has(&self, generation: u64, id: usize) -> bool {
         self.iter().any(|worker| {
-            worker.generation == generation && worker.id == id && !matches!(worker.state, State::Leaving { .. })
+            worker.generation == generation
+                && worker.id == id
+                && !worker.recycling
+                && matches!(worker.state, State::Starting | State::Serving)
         })
+    }
+
+    /// Whether a worker `id` of a generation serves that is to be replaced.
+    pub fn recycles(&self, generation: u64, id: usize) -> bool {
+        self.iter().any(|worker| {
+            worker.generation == generation && worker.id == id && worker.recycling && worker.state == State::Serving
+        })
+    }
+
+    /// The pids of a generation's workers that do not serve yet.
+    pub fn starting(&self, generation: u64) -> impl Iterator<Item = Pid> {
+        let starting = move |worker: &&Worker| worker.generation == generation && worker.state == State::Starting;
+        self.iter().filter(starting).filter_map(|worker| worker.pid)
+    }
+
+    /// Forgets whom a generation had that is gone.
+    pub fn forget(&mut self, generation: u64) {
+        self.known.retain(|(number, _)| *number != generation);
     }
 
     /// Requests that workers of this number have served before.
@@ -169,15 +222,11 @@ impl Children {
         *known = requests.max(*known);
     }
 
-    /// Notes a death; returns how long to wait before the worker is forked again, milliseconds:
-    /// nothing at first, then longer each time one dies young.
-    pub fn back_off(&mut self, id: usize, young: bool) -> u64 {
+    /// Notes a death; returns how many of this number have died young in a row.
+    pub fn died_young(&mut self, id: usize, young: bool) -> u32 {
         let deaths = self.quick_deaths.entry(id).or_default();
-        *deaths = if young { *deaths + 1 } else { 0 };
-        match *deaths {
-            0 | 1 => 0,
-            more => 100 << (more - 2).min(8),
-        }
+        *deaths = if young { deaths.saturating_add(1) } else { 0 };
+        *deaths
     }
 }
 
@@ -208,17 +257,46 @@ mod tests {
     }
 
     #[test]
-    fn young_deaths_wait_longer_each_time() {
+    fn young_deaths_are_counted_until_one_grows_old() {
         let mut children = Children::default();
-        let waits: Vec<u64> = (0..12).map(|_| children.back_off(1, true)).collect();
-        assert_eq!(&waits[..5], &[0, 100, 200, 400, 800]);
-        assert_eq!(waits[11], 25_600);
-        assert_eq!(children.back_off(1, false), 0);
+        let deaths = [(1, true), (1, true), (2, true), (1, false), (1, true)];
+        assert_eq!(deaths.map(|(id, young)| children.died_young(id, young)), [1, 2, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_death_that_nobody_can_claim_is_forgotten() {
+        let mut children = Children::default();
+        let pid = Pid::from_raw(77);
+        children.keep_unclaimed(pid, WaitStatus::Exited(pid, 0));
+        children.asked(1, 1, 0, 0);
+        assert!(children.forked(1, 0, pid).unwrap().3.is_none(), "the pid was used again");
+    }
+
+    #[test]
+    fn who_speaks_and_is_never_told_of_is_a_stranger() {
+        let mut children = Children::default();
+        let pid = Pid::from_raw(77);
+        children.keep_early(pid, Notice::Ready { cell: 0, pid: 77 }, 5);
+        assert_eq!(children.take_strangers(5), []);
+        assert_eq!(children.take_strangers(6), [pid]);
+        assert_eq!(children.take_strangers(6), []);
+    }
+
+    #[test]
+    fn a_worker_that_is_recycled_leaves_room_for_one() {
+        let mut children = Children::default();
+        children.asked(1, 1, 0, 0);
+        assert!(children.has(1, 1) && !children.recycles(1, 1));
+        children.iter_mut().for_each(|worker| (worker.state, worker.recycling) = (State::Serving, true));
+        assert!(!children.has(1, 1) && children.recycles(1, 1));
+        children.asked(1, 1, 1, 0);
+        assert!(children.has(1, 1));
     }
 
     #[test]
     fn unknown_deaths_are_bounded() {
         let mut children = Children::default();
+        children.asked(1, 1, 0, 0);
         for pid in 1..1000 {
             children.keep_unclaimed(Pid::from_raw(pid), WaitStatus::StillAlive);
         }

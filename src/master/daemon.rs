@@ -11,6 +11,9 @@ use nix::unistd::{pipe, setsid};
 use crate::error::{Code, Error, Result};
 use crate::sys::process::{self, Fork};
 
+/// How a start ended, as it goes through the pipe.
+type Outcome = std::result::Result<String, Error>;
+
 /// Where the outcome of the start is told.
 #[derive(Debug)]
 pub enum Boot {
@@ -41,11 +44,12 @@ impl Boot {
         }
     }
 
-    /// The site answers.
-    pub fn up(&mut self) {
+    /// The site answers; a command that waits says `message`.
+    pub fn up(&mut self, message: &str) {
         if let Self::Background(pipe) = self {
+            let told: Outcome = Ok(message.to_owned());
             // A command that was interrupted while it waited reads nothing any more.
-            let _ = pipe.write_all(b"null");
+            let _ = serde_json::to_vec(&told).map(|bytes| pipe.write_all(&bytes));
         }
         *self = Self::Told;
     }
@@ -54,7 +58,8 @@ impl Boot {
     pub fn failed(&mut self, error: &Error) {
         match self {
             Self::Background(pipe) => {
-                let _ = serde_json::to_vec(error).map(|bytes| pipe.write_all(&bytes));
+                let told: Outcome = Err(error.clone());
+                let _ = serde_json::to_vec(&told).map(|bytes| pipe.write_all(&bytes));
             }
             Self::Foreground(Some(terminal)) => {
                 let _ = writeln!(terminal, "{error}");
@@ -69,9 +74,13 @@ impl Boot {
 fn outcome(mut pipe: File) -> i32 {
     let mut bytes = Vec::new();
     let read = pipe.read_to_end(&mut bytes);
-    let error = match read.map(|_| serde_json::from_slice::<Option<Error>>(&bytes)) {
-        Ok(Ok(None)) => return 0,
-        Ok(Ok(Some(error))) => error,
+    let error = match read.map(|_| serde_json::from_slice::<Outcome>(&bytes)) {
+        Ok(Ok(Ok(message))) => {
+            // Nobody reads it: no reason to fail.
+            let _ = writeln!(std::io::stdout(), "{message}");
+            return 0;
+        }
+        Ok(Ok(Err(error))) => error,
         _ => Error::new(Code::StartFailed, "the master died while it started").hint("the log says more"),
     };
     eprintln!("{error}");

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +15,17 @@ use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
+use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::command::Command;
 use super::control::{self, Waiter};
+use super::vassal;
+use crate::net::listener::Listener;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
-use crate::worker::notice::Notice;
 use crate::zygote::link::FromZygote;
 
 /// One thing that happened.
@@ -32,10 +35,14 @@ pub enum Event {
     Signals(Vec<Signal>),
     /// The zygote of a generation said something, or closed its link.
     Zygote(u64, Option<FromZygote>),
-    /// A worker said something.
-    Worker(Notice),
+    /// Workers said something, which is still to be read.
+    Workers,
+    /// Letters came over the FIFO.
+    Letters(Vec<u8>),
     /// Somebody asks for something and waits for how it ends.
     Asked(Command, Waiter),
+    /// A connection came that nobody may accept yet.
+    Knocked,
     /// The time was up.
     Tick,
 }
@@ -85,23 +92,65 @@ impl Events {
         }))
     }
 
-    /// Queues what workers say.
+    /// Queues that workers say something. The master reads it by itself, before it acts on a death.
     pub fn watch_workers(&self, seats: Channel) {
         let sender = self.sender.clone();
-        self.runtime.spawn(receive(seats, move |notice: Option<Notice>| {
-            let sender = sender.clone();
-            async move {
-                match notice {
-                    Some(notice) => sender.send(Event::Worker(notice)).await.is_ok(),
-                    None => false,
+        self.runtime.spawn(async move {
+            let Ok(ready) = readiness(&seats) else { return };
+            while ready.readable().await.is_ok() {
+                // From here on what comes makes it ready again, and all that is there is read.
+                let _ =
+                    ready.try_io(Interest::READABLE, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
+                if sender.send(Event::Workers).await.is_err() {
+                    return;
                 }
             }
-        }));
+        });
+    }
+
+    /// Queues the letters that come over the FIFO; aborting the task closes it.
+    pub fn watch_fifo(&self, path: &Path) -> io::Result<JoinHandle<()>> {
+        let _inside = self.runtime.enter();
+        // Open for writing too: it never ends, however many writers come and go.
+        let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+        let sender = self.sender.clone();
+        Ok(self.runtime.spawn(async move {
+            let mut letters = [0; 256];
+            while fifo.readable().await.is_ok() {
+                match fifo.try_read(&mut letters) {
+                    Ok(0) => return,
+                    Ok(count) => {
+                        if sender.send(Event::Letters(letters[..count].to_vec())).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        }))
+    }
+
+    /// Queues that a connection came on a listener, once; aborting the task ends it.
+    pub fn watch_listener(&self, listener: &Listener) -> io::Result<JoinHandle<()>> {
+        let (listener, sender) = (listener.fd.try_clone()?, self.sender.clone());
+        Ok(self.runtime.spawn(async move {
+            let Ok(ready) = readiness(&listener) else { return };
+            if ready.readable().await.is_ok() {
+                // A master that is gone needs nothing.
+                let _ = sender.send(Event::Knocked).await;
+            }
+        }))
     }
 
     /// Queues what comes over the control socket.
     pub fn watch_control(&self, listener: UnixListener) {
         self.runtime.spawn(control::serve(listener, self.sender.clone()));
+    }
+
+    /// Queues what the emperor asks.
+    pub fn watch_emperor(&self, pipe: std::os::unix::net::UnixStream) {
+        self.runtime.spawn(vassal::obey(pipe, self.sender.clone()));
     }
 
     /// Waits for the next event, at most `bound`.

@@ -3,18 +3,25 @@
 //! A reload makes the next one beside the one that serves. Starting, asking and ending a zygote are
 //! here; when to do which is `reload`'s and the master's.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
 use tokio::task::JoinHandle;
 
+use super::crew::Crew;
 use super::events::Events;
+use super::privileges;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log::sink::Sink;
 use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::scoreboard::Scoreboard;
@@ -30,6 +37,8 @@ use crate::zygote::{self, Birth};
 pub struct Parentage<'a> {
     /// The directory the instance was started in.
     pub directory: &'a Path,
+    /// The command as it was called.
+    pub program: &'a Path,
     /// The master's signal handlers, which the child lets go of.
     pub watch: &'a Watch,
     /// The workers' end of their channel.
@@ -51,18 +60,29 @@ pub struct Generation {
     pub zygote: Option<Pid>,
     /// Whether the zygote can fork workers already.
     pub ready: bool,
-    /// CLOCK_MONOTONIC nanoseconds by which it has to be ready.
+    /// CLOCK_MONOTONIC nanoseconds by which the zygote has to be ready, and once it is, the workers.
     pub deadline: u64,
-    /// Whether the deadline has passed, and the zygote was told to say where it is and die.
+    /// Whether the deadline has passed, and who hangs was told to say where.
     pub overdue: bool,
     /// Whether the zygote has closed its end of the link.
     pub silent: bool,
     /// How the zygote died.
     pub death: Option<WaitStatus>,
+    /// CLOCK_MONOTONIC nanoseconds at which a dead zygote counts as silent: a process that the app
+    /// forked at import may hold the link open for as long as it lives.
+    pub silent_by: u64,
+    /// Whether nobody needs it any more. It stays in the list until nothing of it is left.
+    pub retired: bool,
+    /// What its processes write the names of imported files to, with `py-autoreload`.
+    imports: Option<File>,
+    /// How much of that was read.
+    imports_read: u64,
+    /// The numbers of the workers it is to have.
+    pub crew: Crew,
     link: Option<Link>,
 }
 
-/// The master's end of the link to a zygote. Dropping it ends a zygote that waits for work.
+/// The master's end of the link to a zygote.
 #[derive(Debug)]
 struct Link {
     channel: Channel,
@@ -74,47 +94,57 @@ impl Generation {
     pub fn start(
         number: u64,
         config: Arc<Config>,
-        venv: Venv,
+        venv: Option<Venv>,
         board: Scoreboard,
+        crew: Crew,
         parentage: &Parentage<'_>,
     ) -> Result<Self> {
+        let identity = privileges::identity(&config)?;
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
         let seat = parentage.seat.try_clone().map_err(|error| Error::system("dup", error))?;
+        // All that can fail comes before the fork: a zygote that nobody noted would be nobody's.
+        let reading = ours.set_nonblocking().and_then(|()| ours.try_clone());
+        let reading = reading.map_err(|error| Error::system("dup", error))?;
+        let imports = (config.reloading.py_auto_reload > 0).then(imports_file).transpose()?;
         let master = getpid();
         match process::fork().map_err(|error| Error::system("cannot fork the zygote", error))? {
             Fork::Child => {
                 parentage.watch.release();
-                fd::close_all_but(&[theirs.as_fd(), seat.as_fd()]);
+                let mut kept = vec![theirs.as_fd(), seat.as_fd()];
+                kept.extend(imports.as_ref().map(AsFd::as_fd));
+                fd::close_all_but(&kept);
                 zygote::run(Birth {
                     generation: number,
                     config,
                     directory: parentage.directory.to_owned(),
+                    program: parentage.program.to_owned(),
                     venv,
+                    identity,
                     board,
                     link: theirs,
                     seat,
+                    imports,
                     master,
                 })
             }
             Fork::Parent(pid) => {
                 drop(theirs);
-                let listen = |channel: &Channel| channel.set_nonblocking().and_then(|()| channel.try_clone());
-                let reading = listen(&ours).map_err(|error| Error::system("dup", error))?;
-                let deadline = match config.startup_timeout {
-                    0 => u64::MAX,
-                    seconds => clock::monotonic().saturating_add(seconds.saturating_mul(1_000_000_000)),
-                };
                 let link = Some(Link { reader: parentage.events.watch_zygote(number, reading), channel: ours });
                 Ok(Self {
                     number,
+                    deadline: clock::monotonic().saturating_add(patience(&config)),
                     config,
                     board,
                     zygote: Some(pid),
                     ready: false,
-                    deadline,
                     overdue: false,
                     silent: false,
                     death: None,
+                    silent_by: 0,
+                    retired: false,
+                    imports,
+                    imports_read: 0,
+                    crew,
                     link,
                 })
             }
@@ -126,6 +156,14 @@ impl Generation {
         let descriptors: Vec<_> = listeners.iter().map(|listener| listener.fd.as_fd()).collect();
         self.send(&announce(listeners), &descriptors)
             .map_err(|error| Error::system("cannot hand the listeners to the zygote", error))
+    }
+
+    /// Hands the zygote the log file, where it still lives.
+    pub fn hand_over_log(&self, log: &Sink) -> std::io::Result<()> {
+        if self.silent || self.retired {
+            return Ok(());
+        }
+        self.send(&ToZygote::Log, &[log.as_fd()])
     }
 
     /// Asks the zygote to fork worker `worker`; its cell goes on counting at `requests`. Returns the
@@ -142,16 +180,51 @@ impl Generation {
         Ok(cell)
     }
 
-    /// Lets the zygote go: nobody will ask it for a worker again.
+    /// What its processes have written of imported files since the last call: whole lines.
+    pub fn new_imports(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let Some(file) = &mut self.imports else { return String::new() };
+        // Its own position is the writers', too; they append whatever it is.
+        let read = file.seek(SeekFrom::Start(self.imports_read)).and_then(|_| file.read_to_end(&mut bytes));
+        if read.is_err() {
+            return String::new();
+        }
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
+        self.imports_read += bytes.len() as u64;
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The zygote can fork: its workers have as long again.
+    pub fn is_up(&mut self) {
+        self.ready = true;
+        self.overdue = false;
+        self.deadline = clock::monotonic().saturating_add(self.patience());
+    }
+
+    /// How long the import may take (`startup-timeout`), nanoseconds.
+    pub fn patience(&self) -> u64 {
+        patience(&self.config)
+    }
+
+    /// Ends the zygote: nobody will ask it for a worker again. It has nothing to finish, and may be
+    /// stopped or hang. What it said is still read to the end: a worker that it forked last must not
+    /// stay unknown, and serve the old code for ever.
     pub fn retire(&mut self) {
         self.ready = false;
+        self.retired = true;
+        self.kill();
+    }
+
+    /// Nothing more is read from the zygote.
+    pub fn hang_up(&mut self) {
+        self.silent = true;
         self.link = None;
     }
 
     fn send(&self, message: &ToZygote, descriptors: &[BorrowedFd<'_>]) -> std::io::Result<()> {
         match &self.link {
-            Some(link) => link.channel.send(message, descriptors),
-            None => Err(std::io::ErrorKind::NotConnected.into()),
+            Some(link) if !self.retired => link.channel.send(message, descriptors),
+            _ => Err(std::io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -169,6 +242,21 @@ impl Generation {
             // It may have died by itself; its death is reaped either way.
             let _ = kill(pid, Signal::SIGKILL);
         }
+    }
+}
+
+/// A file without a name that every writer appends to.
+fn imports_file() -> Result<File> {
+    let file = memfd_create("imports", MFdFlags::MFD_CLOEXEC).map_err(|error| Error::system("memfd_create", error))?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND | OFlag::O_RDWR)).map_err(|error| Error::system("fcntl", error))?;
+    Ok(File::from(file))
+}
+
+/// How long the import may take, nanoseconds; for ever where the configuration says 0.
+fn patience(config: &Config) -> u64 {
+    match config.startup_timeout {
+        0 => u64::MAX,
+        seconds => seconds.saturating_mul(1_000_000_000),
     }
 }
 

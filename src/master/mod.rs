@@ -7,6 +7,7 @@
 //! nothing else that is above the floor of sockets.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,45 +15,79 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::error::Error;
 use crate::net::listener::Listener;
 use crate::sys::channel::Channel;
 use crate::sys::clock;
 use crate::sys::signal::Watch;
+use crate::worker::notice::Notice;
 
+mod activation;
+pub mod ask;
 mod boot;
+mod cheaper;
 mod children;
-mod command;
+pub mod command;
 pub mod control;
+mod crew;
+mod cron;
 mod daemon;
+mod daemons;
 mod events;
+mod fifo;
 mod generation;
 mod harakiri;
+mod hooks;
+pub mod notify;
+mod pause;
 mod pidfile;
+pub mod privileges;
+mod recycle;
 mod reload;
+mod relog;
+mod respawn;
 mod shutdown;
 mod sockets;
+mod staff;
+pub mod status;
+mod turnover;
+pub mod vassal;
+mod watch;
 mod workers;
 mod zygotes;
 
-pub use boot::serve;
+pub use boot::{serve, settle};
+pub use children::cause;
+pub use daemon::Boot;
+pub use pidfile::Pidfile;
 
+use cheaper::Cheaper;
 use children::{Children, State};
-use command::Command;
-use daemon::Boot;
 use events::{Event, Events};
+use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
-use pidfile::Pidfile;
+use hooks::Companions;
+use notify::Notify;
+use pause::Pausing;
+use recycle::Recycle;
 use reload::{Handover, Reload};
+use respawn::OutOfMemory;
 use sockets::Plan;
+use turnover::Turnover;
+use vassal::Vassal;
+use watch::Triggers;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// A worker that dies within this time, nanoseconds, died young.
 const YOUNG: u64 = SECOND;
+
+/// How long a process may say that it serves before its zygote says that it was forked, nanoseconds.
+const STRANGE: u64 = 10 * SECOND;
 
 /// Workers of a generation that may die before they serve until it counts as failed.
 const STILLBORN: u32 = 3;
@@ -61,11 +96,15 @@ const STILLBORN: u32 = 3;
 #[derive(Debug)]
 pub struct Master {
     source: Source,
+    /// What the start was configured with.
+    started_with: Arc<Config>,
     directory: PathBuf,
     program: PathBuf,
     events: Events,
     watch: Arc<Watch>,
     seat: Channel,
+    /// The other end of all seats.
+    seats: Channel,
     pidfile: Option<Pidfile>,
     boot: Boot,
     /// All that have a process left, the retired ones too.
@@ -82,6 +121,14 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    notify: Notify,
+    /// The way to the emperor, where this instance has one.
+    vassal: Option<Vassal>,
+    companions: Companions,
+    recycle: Recycle,
+    out_of_memory: OutOfMemory,
+    /// What is known of the load; none where it does not matter.
+    cheaper: Option<Cheaper>,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
@@ -89,6 +136,19 @@ pub struct Master {
     retry_reload: Option<u64>,
     /// A reload that is done but for old workers that may still accept.
     handover: Option<Handover>,
+    /// Workers being replaced by workers of the same generation.
+    turnover: Option<Turnover>,
+    pausing: Pausing,
+    /// Who waits until as many workers serve as were asked for.
+    staffing: Vec<control::Waiter>,
+    fifo: Fifo,
+    /// Files whose change asks for something.
+    triggers: Triggers,
+    /// CLOCK_MONOTONIC nanoseconds at which the stop that was asked for begins.
+    stop_at: Option<u64>,
+    /// CLOCK_MONOTONIC nanoseconds until which the workers of the coming generation wait for old ones
+    /// to be gone; `None` when nobody waits.
+    crowded_until: Option<u64>,
     /// Workers of the coming generation that died before they served.
     stillborn: u32,
     began: u64,
@@ -123,36 +183,26 @@ impl Master {
         loop {
             let event = self.events.next(self.patience());
             match event {
-                Event::Signals(signals) => {
-                    for signal in signals {
-                        let stopping = matches!(self.phase, Phase::Stopping);
-                        if let Some(command) = Command::of_signal(signal, stopping) {
-                            tracing::info!("{signal} received");
-                            self.act(command, None);
-                        }
-                    }
-                }
+                Event::Signals(signals) => self.signalled(signals),
+                Event::Letters(letters) => self.spelled(&letters),
                 Event::Asked(command, waiter) => self.act(command, Some(waiter)),
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
-                Event::Worker(notice) => self.worker_said(notice),
-                Event::Tick => {}
+                Event::Knocked => self.knocked(),
+                // Heard below, like whatever else comes in meanwhile.
+                Event::Workers | Event::Tick => {}
             }
-            self.reap();
+            // What the dead said last was said before they died: heard before their end is acted on.
+            let dead = self.reap();
+            self.hear_workers();
+            for (pid, status) in dead {
+                self.died(pid, status);
+            }
             self.look_at_the_clock();
             self.forget_generations();
-            if matches!(self.phase, Phase::Stopping) && self.is_alone() {
+            if matches!(self.phase, Phase::Stopping) && self.is_alone() && self.companions_end() {
                 return self.finish();
             }
-        }
-    }
-
-    /// Does what was asked. A stop always wins; reloads that come while one runs become one more.
-    fn act(&mut self, command: Command, waiter: Option<control::Waiter>) {
-        match command {
-            Command::Reload => self.reload(waiter),
-            Command::Stop => self.stop(),
-            Command::StopNow => self.stop_now(),
         }
     }
 
@@ -160,16 +210,22 @@ impl Master {
     fn patience(&self) -> Duration {
         let busy = !matches!(self.phase, Phase::Serving)
             || self.handover.is_some()
+            || self.companions.is_restless()
+            || self.turnover.is_some()
+            || self.pausing.is_pending()
+            || !self.staffing.is_empty()
+            || self.stop_at.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
-        let watched = self.generations.iter().any(|generation| generation.config.harakiri > 0);
-        Duration::from_millis(if busy {
+        let watched = self.generations.iter().any(|it| it.config.harakiri > 0 || it.board.has_user_deadlines());
+        let patience = Duration::from_millis(if busy {
             50
         } else if watched {
             250
         } else {
             1000
-        })
+        });
+        self.notify.patience().map_or(patience, |bound| patience.min(Duration::from_nanos(bound)))
     }
 
     // ---- generations
@@ -196,28 +252,46 @@ impl Master {
 
     // ---- deaths and deadlines
 
-    /// Reaps every child that is dead. Orphans of the app's are among them: they are reaped too and
-    /// change nothing.
-    fn reap(&mut self) {
+    /// Hears what workers have said by now.
+    fn hear_workers(&mut self) {
+        loop {
+            match self.seats.receive::<Notice>() {
+                Ok(Some((notice, _))) => self.worker_said(notice),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::error!("a message that can't be read was dropped: {error}");
+                }
+                // The master holds a seat itself, so the channel has no end.
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// A child is dead. Orphans of the app's are among them: they change nothing.
+    fn died(&mut self, pid: Pid, status: WaitStatus) {
+        if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
+            zygote.zygote = None;
+            zygote.death = Some(status);
+            zygote.silent_by = clock::monotonic() + SECOND;
+            let number = zygote.number;
+            self.zygote_gone(number);
+        } else if self.children.by_pid(pid).is_some() {
+            self.worker_died(pid, status);
+        } else if !self.companion_died(pid, status) {
+            self.children.keep_unclaimed(pid, status);
+        }
+    }
+
+    /// Reaps every child that is dead.
+    fn reap(&mut self) -> Vec<(Pid, WaitStatus)> {
+        let mut dead = Vec::new();
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) => {
-                    if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
-                        zygote.zygote = None;
-                        zygote.death = Some(status);
-                        let number = zygote.number;
-                        self.zygote_gone(number);
-                    } else if self.children.by_pid(pid).is_some() {
-                        self.worker_died(pid, status);
-                    } else {
-                        self.children.keep_unclaimed(pid, status);
-                    }
-                }
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+                Ok(status @ (WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..))) => dead.push((pid, status)),
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return dead,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(error) => {
                     tracing::error!("waitpid(): {error}");
-                    break;
+                    return dead;
                 }
             }
         }
@@ -226,7 +300,9 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
-        self.harakiri.check(&self.children, &self.generations);
+        self.report_to_emperor(now);
+        self.notify.beat(now, matches!(self.phase, Phase::Starting | Phase::Stopping));
+        self.check_harakiri(now);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)
                 && now >= until
@@ -240,11 +316,24 @@ impl Master {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }
-        if let Some(coming) = self.coming().filter(|coming| !coming.ready && now >= coming.deadline) {
-            let number = coming.number;
-            self.zygote_overdue(number, now);
+        self.leave_the_undead(now);
+        self.stop_when_due(now);
+        self.populate(now);
+        self.see_to_the_pause();
+        self.see_to_the_staff();
+        self.look_at_triggers(now);
+        self.hang_up_on_the_dead(now);
+        self.coming_overdue(now);
+        self.end_what_hangs(now);
+        for stranger in self.children.take_strangers(now.saturating_sub(STRANGE)) {
+            tracing::error!("a worker (pid: {stranger}) that nobody told of was killed");
+            let _ = kill(stranger, Signal::SIGKILL);
         }
+        self.look_at_the_workers(now);
+        self.recycle_next(now);
+        self.look_at_the_load(now);
         self.respawn(now);
+        self.companions_check();
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }
@@ -258,13 +347,17 @@ impl Master {
 
     /// Drops retired generations of which nothing is left.
     fn forget_generations(&mut self) {
-        let (active, latest, children) = (self.active, self.latest, &self.children);
+        let (active, latest, children) = (self.active, self.latest, &mut self.children);
         let coming = matches!(self.phase, Phase::Starting | Phase::Reloading(_));
         self.generations.retain(|generation| {
-            generation.number == active
+            let kept = generation.number == active
                 || (coming && generation.number == latest)
                 || generation.zygote.is_some()
-                || children.iter().any(|worker| worker.generation == generation.number)
+                || children.iter().any(|worker| worker.generation == generation.number);
+            if !kept {
+                children.forget(generation.number);
+            }
+            kept
         });
     }
 

@@ -80,6 +80,19 @@ impl Pidfile {
         Ok(())
     }
 
+    /// Writes the pid again (uWSGI: `P` over the FIFO), into a new file where somebody deleted this one;
+    /// returns whether it is a new one. Fails with RW0503, also where another instance has the place.
+    pub fn rewrite(&mut self) -> Result<bool> {
+        let ours = self.file.metadata().map(|about| (about.dev(), about.ino()));
+        let there = std::fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
+        if matches!((ours, there), (Ok(ours), Ok(there)) if ours == there) {
+            self.write().map_err(|error| unusable(&self.path, error))?;
+            return Ok(false);
+        }
+        *self = Self::hold(&self.path)?;
+        Ok(true)
+    }
+
     fn write(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;

@@ -11,12 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::children::State;
-use super::control::Waiter;
+use super::control::{Told, Waiter};
 use super::sockets::{self, Plan};
-use super::{Master, Phase, SECOND};
+use super::{Master, Phase, SECOND, privileges};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
-use crate::python;
+use crate::log::clock::{CTIME, Clock};
 use crate::sys::clock;
 
 /// A reload under way.
@@ -26,6 +26,8 @@ pub struct Reload {
     waiters: Vec<Waiter>,
     /// CLOCK_MONOTONIC nanoseconds at which it began.
     began: u64,
+    /// What was odd so far, for those who wait; it stands in the log already.
+    warnings: Vec<String>,
     /// What came in between asks for another one, which begins where this one ends.
     again: Option<Vec<Waiter>>,
 }
@@ -34,7 +36,7 @@ pub struct Reload {
 #[derive(Debug)]
 pub struct Handover {
     waiters: Vec<Waiter>,
-    message: String,
+    told: Told,
     again: Option<Vec<Waiter>>,
     /// Old workers that may still accept a connection.
     accepting: Vec<Pid>,
@@ -63,8 +65,17 @@ impl Master {
     }
 
     pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
+        let exits = self.generation(self.active).is_some_and(|active| active.config.reloading.exit_on_reload);
+        if exits {
+            refuse(waiters);
+            tracing::info!("uWSGI: GAME OVER (insert coin)");
+            self.stop();
+            return;
+        }
+        self.turnover_superseded();
         tracing::info!("reload: reading the configuration anew");
-        self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), again: None });
+        self.notify.reloading();
+        self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), ..Reload::default() });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
         }
@@ -83,15 +94,25 @@ impl Master {
                     .unwrap_or_else(|| Error::new(Code::Internal, "the configuration failed without a word"))
             })?;
         for warning in warnings {
-            tracing::warn!("{warning}");
+            self.reload_warns(warning.to_string());
         }
-        let venv = python::find_venv(&config, &self.directory, &self.program)?;
-        sockets::identity(&config)?;
-        if let Some(active) = self.generation(self.active) {
-            tell_what_needs_a_restart(&active.config, &config);
+        super::hooks::check(&config)?;
+        let venv = privileges::visible_venv(&config, &self.directory, &self.program)?;
+        for option in what_needs_a_restart(&self.started_with, &config).collect::<Vec<_>>() {
+            self.reload_warns(format!(
+                "warning: `{option}` is not what the instance was started with: that takes a restart, not a reload"
+            ));
         }
         self.plan = Some(Plan::make(&config, &self.directory, &self.listeners)?);
         self.start_generation(Arc::new(config), venv)
+    }
+
+    /// Says in the log, and to who waits, what is odd about the reload.
+    fn reload_warns(&mut self, warning: String) {
+        tracing::warn!("{warning}");
+        if let Phase::Reloading(reload) = &mut self.phase {
+            reload.warnings.push(warning);
+        }
     }
 
     /// All workers of the coming generation serve: the old ones may go.
@@ -104,20 +125,29 @@ impl Master {
             .filter(|worker| worker.generation <= old && worker.state == State::Serving)
             .filter_map(|worker| worker.pid)
             .collect();
+        tracing::info!("{} - ...gracefully killing workers...", date());
         for number in self.generations.iter().map(|it| it.number).filter(|number| *number <= old).collect::<Vec<_>>() {
             self.retire_generation(number);
         }
         let gone = std::mem::replace(&mut self.listeners, std::mem::take(&mut self.coming_listeners));
+        sockets::tell_changes(&gone, &self.listeners);
         sockets::discard(&gone, &self.listeners);
         drop(gone);
         let millis = clock::monotonic().saturating_sub(reload.began) / 1_000_000;
-        let processes = self.generation(self.active).map_or(0, |active| active.config.processes);
+        let processes = self.generation(self.active).map_or(0, |active| active.crew.size());
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
+        if let Err(error) = self.companions_begin(false) {
+            tracing::error!("{error}");
+        }
+        self.notify.ready(&self.summary());
+        self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
-        self.handover = Some(Handover { waiters: reload.waiters, message, again: reload.again, accepting, until });
+        self.apply_triggers();
+        let told = Told { message, warnings: reload.warnings };
+        self.handover = Some(Handover { waiters: reload.waiters, told, again: reload.again, accepting, until });
         self.accepts_no_more(Pid::from_raw(0));
     }
 
@@ -125,6 +155,7 @@ impl Master {
     /// told so sees the new code only.
     pub(super) fn accepts_no_more(&mut self, pid: Pid) {
         self.poke();
+        self.turnover_without(pid);
         let Some(handover) = &mut self.handover else { return };
         handover.accepting.retain(|other| *other != pid);
         if handover.accepting.is_empty() {
@@ -145,7 +176,7 @@ impl Master {
     pub(super) fn handed_over(&mut self) {
         let Some(handover) = self.handover.take() else { return };
         for waiter in handover.waiters {
-            answer(Some(waiter), &Ok(handover.message.clone()));
+            answer(Some(waiter), &Ok(handover.told.clone()));
         }
         if let Some(waiters) = handover.again {
             self.reload_again(waiters);
@@ -157,22 +188,24 @@ impl Master {
         match &mut self.phase {
             Phase::Serving => self.begin_reload(waiters),
             Phase::Reloading(reload) => reload.again.get_or_insert_default().extend(waiters),
-            Phase::Starting | Phase::Stopping => {}
+            Phase::Starting | Phase::Stopping => refuse(waiters),
         }
     }
 
     /// The coming generation is given up; the old one never noticed.
     pub(super) fn reload_failed(&mut self, error: Error) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        self.watch_failed_imports();
         self.plan = None;
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
         drop(opened);
         if self.latest != self.active {
-            self.give_up(self.latest);
+            self.retire_generation(self.latest);
         }
         tracing::error!("{error}");
         tracing::error!("reload failed, the old code goes on serving");
+        self.notify.ready(&format!("{}; the last reload failed: {}", self.summary(), error.message));
         for waiter in reload.waiters {
             answer(Some(waiter), &Err(error.clone()));
         }
@@ -185,26 +218,13 @@ impl Master {
         }
     }
 
-    /// Ends a generation politely: its workers finish, its zygote goes.
-    fn retire_generation(&mut self, number: u64) {
+    /// Ends a generation politely: its workers finish what they have, its zygote goes. One that never
+    /// served may hold requests too: its first workers listen before the last one does.
+    pub(super) fn retire_generation(&mut self, number: u64) {
         if let Some(generation) = self.generation_mut(number) {
             generation.retire();
         }
-        self.children.remove_all_asked(number);
         for pid in self.pids_of(number) {
-            self.retire(pid);
-        }
-    }
-
-    /// Ends a generation that never served.
-    pub(super) fn give_up(&mut self, number: u64) {
-        if let Some(generation) = self.generation_mut(number) {
-            generation.retire();
-            generation.kill();
-        }
-        self.children.remove_all_asked(number);
-        for pid in self.pids_of(number) {
-            // Some of its workers may have accepted requests: those are finished.
             self.retire(pid);
         }
     }
@@ -222,13 +242,20 @@ impl Master {
         }
         for generation in &mut self.generations {
             generation.retire();
-            generation.kill();
         }
+        self.companions.kill();
+    }
+}
+
+/// Tells clients that there will be no reload for them.
+pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>) {
+    for waiter in waiters {
+        answer(Some(waiter), &Err(Error::new(Code::ReloadFailed, "the instance is stopping")));
     }
 }
 
 /// Tells a waiting client how it ended.
-pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<String>) {
+pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<Told>) {
     if let Some(waiter) = waiter {
         // A client that left does not need it.
         let _ = waiter.send(outcome.clone().map_err(Box::new));
@@ -237,16 +264,21 @@ pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<String>) {
 
 /// Options that only a start can apply: said, because a reload that ignores them silently would
 /// look as if it had applied them.
-fn tell_what_needs_a_restart(old: &Config, new: &Config) {
-    let changed = [
-        ("pidfile", old.pidfile != new.pidfile),
-        ("daemonize", old.daemonize != new.daemonize),
-        ("logto", old.logto != new.logto),
-        ("uid", old.uid != new.uid),
-        ("gid", old.gid != new.gid),
-        ("umask", old.umask != new.umask),
-    ];
-    for (option, _) in changed.into_iter().filter(|(_, changed)| *changed) {
-        tracing::warn!("`{option}` has changed in the configuration: that takes a restart, not a reload");
-    }
+fn what_needs_a_restart(start: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    [
+        ("pidfile", start.pidfile != new.pidfile),
+        ("daemonize", start.daemonize != new.daemonize),
+        ("logto", start.logto != new.logto),
+        ("uid", start.uid != new.uid),
+        ("gid", start.gid != new.gid),
+        ("umask", start.umask != new.umask),
+    ]
+    .into_iter()
+    .chain(privileges::fixed_at_start(start, new))
+    .filter_map(|(option, changed)| changed.then_some(option))
+}
+
+/// The time as uWSGI puts it before what happens to an instance: `Thu Jan  1 00:00:00 1970`.
+pub(super) fn date() -> String {
+    String::from_utf8_lossy(Clock::new(CTIME).date(clock::epoch())).into_owned()
 }

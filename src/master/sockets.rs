@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid};
+use socket2::SockRef;
 
+use super::{activation, privileges};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
@@ -39,15 +41,32 @@ impl Plan {
         let mut sockets: Vec<Planned> = Vec::new();
         for setting in &config.sockets {
             let address = address(config, &setting.address, &base).map_err(|error| error.at(&setting.setting))?;
+            let address = match address {
+                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
+                other => other,
+            };
             let protocol = setting.protocol;
-            let kept = open.iter().position(|listener| listener.address == address);
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
-                    let reserved = Reserved::reserve(protocol, &address, &traits);
+                    let reserved = Reserved::reserve_with(protocol, &address, &traits);
                     Planned::New(reserved.map_err(|error| error.at(&setting.setting))?)
                 }
             });
+        }
+        let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
+        for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
+            if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
+                sockets.push(Planned::Kept(at, plain));
+                if !config.sockets.is_empty() {
+                    activation::say_unnamed(listener, plain);
+                }
+            }
+        }
+        if sockets.is_empty() {
+            return Err(Error::new(Code::NothingToServe, "no socket to serve on")
+                .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
         }
         Ok(Self { sockets, access: access(config)?, traits, backlog: config.listen })
     }
@@ -65,7 +84,12 @@ impl Plan {
                 Planned::Kept(at, protocol) => open[at]
                     .try_clone()
                     .map_err(|error| Error::system("dup", error))
-                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept })),
+                    .and_then(|kept| kept.grant(&self.access).map(|()| Listener { protocol, ..kept }))
+                    .inspect(|kept| {
+                        // Asked again, a socket that listens takes the new length of its queue; one
+                        // that can't keeps the old.
+                        let _ = SockRef::from(&kept.fd).listen(self.backlog as i32);
+                    }),
                 Planned::New(reserved) => reserved.listen(backlog, &self.access),
             };
             match listener {
@@ -82,6 +106,19 @@ impl Plan {
             }
         }
         Ok(listeners)
+    }
+}
+
+/// Says in the log which listeners a reload opened, and which it closed.
+pub fn tell_changes(before: &[Listener], now: &[Listener]) {
+    let in_both = |one: &Listener, all: &[Listener]| {
+        all.iter().any(|other| other.address == one.address && other.protocol == one.protocol)
+    };
+    for listener in now.iter().filter(|listener| !in_both(listener, before)) {
+        tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+    }
+    for listener in before.iter().filter(|listener| !in_both(listener, now)) {
+        tracing::info!("{} socket {} closed", listener.protocol.as_str(), listener.name);
     }
 }
 
@@ -131,35 +168,17 @@ fn access(config: &Config) -> Result<Access> {
     if let Some(text) = &config.chown_socket {
         let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
         owner = (
-            Some(known_user(config, "chown-socket", name)?),
-            group.map(|group| known_group(config, "chown-socket", group)).transpose()?,
+            Some(privileges::known_user(config, "chown-socket", name)?),
+            group.map(|group| privileges::known_group(config, "chown-socket", group)).transpose()?,
         );
     } else if user::is_root() {
         // uWSGI binds after it dropped its privileges, so the sockets are the user's.
-        owner = identity(config)?;
+        let identity = privileges::identity(config)?;
+        owner = (identity.uid, identity.gid);
     }
     // uWSGI sets the umask to 0 in the background, and sites rely on their front end, another user,
     // being able to connect. Only sockets get that here, not the log or the pid file.
     let open_to_all = config.daemonize.is_some() && config.umask.is_none();
     let mode = config.chmod_socket.or(open_to_all.then_some(0o777));
     Ok(Access { mode, owner: owner.0, group: owner.1 })
-}
-
-/// The user and group that `uid` and `gid` name.
-pub fn identity(config: &Config) -> Result<(Option<Uid>, Option<Gid>)> {
-    let uid = config.uid.as_deref().map(|name| known_user(config, "uid", name)).transpose()?;
-    let gid = config.gid.as_deref().map(|name| known_group(config, "gid", name)).transpose()?;
-    Ok((uid, gid))
-}
-
-fn known_user(config: &Config, option: &str, name: &str) -> Result<Uid> {
-    user::uid(name).ok_or_else(|| unknown(config, option, "user", name))
-}
-
-fn known_group(config: &Config, option: &str, name: &str) -> Result<Gid> {
-    user::gid(name).ok_or_else(|| unknown(config, option, "group", name))
-}
-
-fn unknown(config: &Config, option: &str, kind: &str, name: &str) -> Error {
-    Error::new(Code::NoSuchUser, format!("no {kind} `{name}`")).maybe_at(config.origin(option))
 }

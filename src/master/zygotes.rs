@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::crew::Crew;
 use super::{Generation, Master, Parentage, Phase, Respawn, SECOND, children};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -16,7 +18,7 @@ use crate::sys::clock;
 use crate::zygote::link::FromZygote;
 
 impl Master {
-    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Venv) -> Result<()> {
+    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Option<Venv>) -> Result<()> {
         // Room for every worker twice: a replacement comes before its predecessor leaves.
         let (cells, cores) = (2 * config.processes + 2, config.threads);
         let board = match self.generation(self.active) {
@@ -24,11 +26,20 @@ impl Master {
             None => Scoreboard::new(cells, cores),
         }
         .map_err(|error| Error::system("cannot map the scoreboard", error))?;
+        let crew = match self.generation(self.active) {
+            Some(active) => active.crew.after(&config),
+            None => Crew::first(&config),
+        };
         self.latest += 1;
         self.stillborn = 0;
-        let parentage =
-            Parentage { directory: &self.directory, watch: &self.watch, seat: &self.seat, events: &self.events };
-        let generation = Generation::start(self.latest, config, venv, board, &parentage)?;
+        let parentage = Parentage {
+            directory: &self.directory,
+            program: &self.program,
+            watch: &self.watch,
+            seat: &self.seat,
+            events: &self.events,
+        };
+        let generation = Generation::start(self.latest, config, venv, board, crew, &parentage)?;
         self.generations.push(generation);
         Ok(())
     }
@@ -70,7 +81,7 @@ impl Master {
             self.coming_listeners = listeners;
             let coming = self.generations.iter_mut().find(|generation| generation.number == number);
             coming.map_or(Ok(()), |coming| {
-                coming.ready = true;
+                coming.is_up();
                 coming.hand_over(&self.coming_listeners)
             })
         });
@@ -80,23 +91,44 @@ impl Master {
         }
         if matches!(self.phase, Phase::Starting) {
             for listener in &self.coming_listeners {
-                tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+                let how = if listener.given.is_some() { "attached to" } else { "bound to" };
+                tracing::info!("{} socket {how} {}", listener.protocol.as_str(), listener.name);
             }
-            if let Err(error) = self.drop_privileges() {
+            if let Err(error) = self.drop_privileges().and_then(|()| self.open_fifo(number)) {
                 self.coming_failed(error);
                 return;
             }
         }
-        let processes = self.coming().map_or(0, |coming| coming.config.processes);
-        for id in 1..=processes {
+        let now = clock::monotonic();
+        self.crowded_until = Some(now + SECOND);
+        self.populate(now);
+    }
+
+    /// Asks for the workers of the coming generation. In a storm of reloads those of the last but one
+    /// are given a moment to finish, so that there are never three of a number; requests that take
+    /// longer hold nothing up.
+    pub(super) fn populate(&mut self, now: u64) {
+        let Some(until) = self.crowded_until else { return };
+        let Some(coming) = self.coming().filter(|coming| coming.ready) else {
+            self.crowded_until = None;
+            return;
+        };
+        let (number, crew): (u64, Vec<usize>) = (coming.number, coming.crew.ids().collect());
+        let others = self.children.iter().filter(|worker| worker.generation != number).count();
+        if others > self.crew_size() && now < until && !matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        self.crowded_until = None;
+        for id in crew {
             self.ask_worker(number, id);
         }
+        self.see_whether_all_serve(number);
     }
 
     /// The link to a zygote closed: all that it had to say was said.
     pub(super) fn zygote_silent(&mut self, number: u64) {
         if let Some(generation) = self.generation_mut(number) {
-            generation.silent = true;
+            generation.hang_up();
             generation.kill();
         }
         self.zygote_gone(number);
@@ -110,6 +142,9 @@ impl Master {
         generation.ready = false;
         let overdue = generation.overdue;
         let owed = self.children.remove_all_asked(number);
+        if let Some(generation) = self.generation(number) {
+            owed.iter().for_each(|worker| generation.board.release(worker.cell));
+        }
         if self.is_coming(number) && overdue {
             self.import_timed_out();
         } else if self.is_coming(number) {
@@ -128,9 +163,28 @@ impl Master {
         }
     }
 
+    /// Takes zygotes for silent whose link is held open by processes that the app forked at import.
+    pub(super) fn hang_up_on_the_dead(&mut self, now: u64) {
+        let dead = |it: &&mut Generation| it.death.is_some() && !it.silent && now >= it.silent_by;
+        let numbers: Vec<u64> = self.generations.iter_mut().filter(dead).map(|it| it.number).collect();
+        for number in numbers {
+            if let Some(generation) = self.generation_mut(number) {
+                generation.hang_up();
+            }
+            self.zygote_gone(number);
+        }
+    }
+
+    /// The coming generation takes too long.
+    pub(super) fn coming_overdue(&mut self, now: u64) {
+        let Some(coming) = self.coming().filter(|coming| now >= coming.deadline) else { return };
+        let number = coming.number;
+        if coming.ready { self.workers_overdue(number, now) } else { self.zygote_overdue(number, now) }
+    }
+
     /// The import takes longer than allowed: the zygote prints where it is, and dies; one that can't
     /// even do that is killed a second later.
-    pub(super) fn zygote_overdue(&mut self, number: u64, now: u64) {
+    fn zygote_overdue(&mut self, number: u64, now: u64) {
         let Some(generation) = self.generation_mut(number) else { return };
         if generation.overdue {
             generation.kill();
@@ -139,6 +193,21 @@ impl Master {
             generation.overdue = true;
             generation.deadline = now + SECOND;
             generation.abort();
+        }
+    }
+
+    /// The zygote is ready and its workers do not come: they import with `lazy-apps` and hang, or
+    /// it hangs while it forks.
+    fn workers_overdue(&mut self, number: u64, now: u64) {
+        let Some(generation) = self.generation_mut(number) else { return };
+        if generation.overdue {
+            self.import_timed_out();
+        } else {
+            generation.overdue = true;
+            generation.deadline = now + SECOND / 2;
+            self.children.starting(number).for_each(|pid| {
+                let _ = kill(pid, Signal::SIGUSR2);
+            });
         }
     }
 

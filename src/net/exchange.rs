@@ -5,7 +5,6 @@
 //! made without the GIL. Holds the rules of framing: how long a response is, what may follow it.
 
 use std::io::Write as _;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -15,6 +14,11 @@ use super::stream::{Interest, Stream};
 use crate::proto::chunked::Decoder;
 use crate::proto::request::{Body, Front, Known, Request};
 use crate::proto::response::Head;
+use delivery::Rest;
+
+mod delivery;
+
+pub use delivery::Delivery;
 
 /// Why the request's body can't be read on.
 #[derive(Debug, Error)]
@@ -31,6 +35,9 @@ pub enum BodyError {
     /// The chunked coding is broken.
     #[error("bad chunked body")]
     Chunked,
+    /// A body without a length is longer than the limit.
+    #[error("the body is longer than {0} bytes")]
+    TooLong(u64),
     /// The socket failed.
     #[error("error reading the body: {0}")]
     Io(#[from] std::io::Error),
@@ -41,6 +48,7 @@ impl BodyError {
     fn status(&self) -> &'static str {
         match self {
             Self::Timeout => "408 Request Timeout",
+            Self::TooLong(_) => "413 Content Too Large",
             Self::Closed { .. } | Self::Chunked | Self::Io(_) => "400 Bad Request",
         }
     }
@@ -76,6 +84,8 @@ pub enum End {
     Drain(Stream),
     /// HTTP: the next request may come; these bytes of it have been read already.
     KeepAlive(Stream, BytesMut),
+    /// The client did not take all of a file at once: the rest is sent without this exchange.
+    Deliver(Delivery),
 }
 
 /// How the request's body ends.
@@ -109,6 +119,8 @@ pub struct Exchange {
     ahead: BytesMut,
     expects_continue: bool,
     body_fault: Option<&'static str>,
+    /// How many more bytes of a chunked body are taken, and the limit that was set.
+    chunked_limit: (u64, u64),
     // Output.
     front: Front,
     head_only: bool,
@@ -128,6 +140,9 @@ pub struct Exchange {
     surplus: u64,
     broken: bool,
     by_file: bool,
+    /// Whether the rest of a file may be left to others, and the one that was.
+    leaves_files: bool,
+    rest: Option<Rest>,
 }
 
 impl Default for Exchange {
@@ -147,6 +162,7 @@ impl Exchange {
             ahead: BytesMut::new(),
             expects_continue: false,
             body_fault: None,
+            chunked_limit: (u64::MAX, u64::MAX),
             front: Front::Uwsgi,
             head_only: false,
             keep_alive: false,
@@ -163,6 +179,8 @@ impl Exchange {
             surplus: 0,
             broken: false,
             by_file: false,
+            leaves_files: false,
+            rest: None,
         }
     }
 
@@ -179,6 +197,7 @@ impl Exchange {
         self.ahead = ahead;
         self.expects_continue = request.expects_continue;
         self.body_fault = None;
+        self.chunked_limit = (u64::MAX, u64::MAX);
         self.front = request.front;
         self.head_only = request.known(Known::RequestMethod) == Some(b"HEAD");
         self.keep_alive = request.keep_alive;
@@ -196,6 +215,7 @@ impl Exchange {
         self.surplus = 0;
         self.broken = false;
         self.by_file = false;
+        self.rest = None;
     }
 
     /// Counts the requests this exchange was begun for, so that whoever keeps a handle to an
@@ -218,6 +238,11 @@ impl Exchange {
     /// The status a client deserves whose body could not be read; `None` while it could.
     pub fn body_fault(&self) -> Option<&'static str> {
         self.body_fault
+    }
+
+    /// Takes at most so many bytes of a body that did not say its length (uWSGI: `--limit-post`).
+    pub fn limit_body(&mut self, limit: u64) {
+        self.chunked_limit = (limit, limit);
     }
 
     /// Reads the body's next bytes without blocking.
@@ -260,6 +285,8 @@ impl Exchange {
                 let (consumed, produced) = decoder.decode(&self.ahead, buffer).map_err(|_| BodyError::Chunked)?;
                 self.ahead.advance(consumed);
                 if produced > 0 || decoder.is_done() {
+                    let (left, limit) = &mut self.chunked_limit;
+                    *left = left.checked_sub(produced as u64).ok_or(BodyError::TooLong(*limit))?;
                     return Ok(Step::Read(produced));
                 }
                 let held = self.ahead.len();
@@ -356,42 +383,6 @@ impl Exchange {
         }
     }
 
-    /// Sends `count` bytes of a file from `offset`, the head before them, without copying them
-    /// through this process. Ends early, without error, where the file does.
-    pub fn send_file(&mut self, file: BorrowedFd<'_>, mut offset: i64, count: u64) -> Result<(), WriteError> {
-        if self.head.content_length().is_none() {
-            self.announce(count);
-        }
-        self.write(b"")?;
-        let mut left = match self.framing {
-            Framing::None => return Ok(()),
-            Framing::Length(left) => count.min(left),
-            Framing::Close | Framing::Chunked => count,
-        };
-        while left > 0 {
-            let Some(stream) = &self.stream else { break };
-            // One call sends at most what Linux allows in one, and keeps the wait observable.
-            let piece = usize::try_from(left.min(1 << 30)).unwrap_or(1 << 30);
-            match stream.send_file(file, &mut offset, piece) {
-                Ok(Some(0)) => break,
-                Ok(Some(sent)) => {
-                    self.by_file = true;
-                    left -= sent as u64;
-                    self.body_bytes += sent as u64;
-                    if let Framing::Length(rest) = &mut self.framing {
-                        *rest -= sent as u64;
-                    }
-                }
-                Ok(None) => self.wait_output()?,
-                Err(error) => {
-                    self.broken = true;
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the response leaves in chunked coding, which [`Exchange::send_file`] can't frame.
     pub fn is_chunked(&self) -> bool {
         self.head_sent && self.framing == Framing::Chunked
@@ -399,7 +390,7 @@ impl Exchange {
 
     /// Whether bytes wait for the client to take them.
     pub fn is_pending(&self) -> bool {
-        self.out_at < self.out.len()
+        self.out_at < self.out.len() && self.rest.is_none()
     }
 
     /// Blocks until the client takes more, at most the socket timeout.
@@ -421,7 +412,7 @@ impl Exchange {
     /// Ends the response after its last chunk: sends a head that had no body to go with, and the
     /// end of a chunked one. Does not block: what is left over is [`Exchange::is_pending`].
     pub fn try_finish(&mut self) -> Result<(), WriteError> {
-        if self.broken {
+        if self.broken || self.rest.is_some() {
             return Ok(());
         }
         if !self.head_sent {
@@ -486,9 +477,14 @@ impl Exchange {
             *left -= skipped as u64;
         }
         let unread = self.body_left() != Some(0);
+        let keep_alive = self.keep_alive && self.front.is_http() && !unread;
+        let stream = match self.delivery(stream, keep_alive) {
+            Ok(delivery) => return Some(End::Deliver(delivery)),
+            Err(stream) => stream,
+        };
         Some(if self.broken {
             End::Close(stream)
-        } else if self.keep_alive && self.front.is_http() && !unread && !self.is_pending() {
+        } else if keep_alive && !self.is_pending() {
             End::KeepAlive(stream, ahead)
         } else if unread || !ahead.is_empty() {
             End::Drain(stream)
@@ -537,6 +533,9 @@ impl Exchange {
             return Ok(0);
         }
         let Some(stream) = &self.stream else { return Ok(chunk.len()) };
+        if self.broken {
+            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        }
         let sent = match stream.write(&self.out[self.out_at..], chunk) {
             Ok(sent) => sent.unwrap_or(0),
             Err(error) => {

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod backlog;
 pub mod exchange;
+mod given;
 pub mod holder;
 pub mod listener;
 pub mod poll;

@@ -56,6 +56,11 @@ impl Poll {
         self.add(fd, key, EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET)
     }
 
+    /// Adds a descriptor that is reported for as long as it takes bytes, or is lost.
+    pub fn add_writable(&self, fd: impl AsFd, key: u64) -> io::Result<()> {
+        self.add(fd, key, EpollFlags::EPOLLOUT)
+    }
+
     /// Takes a descriptor out; closing one does the same, unless a child process holds it too.
     pub fn remove(&self, fd: impl AsFd) -> io::Result<()> {
         self.epoll.delete(fd).map_err(Into::into)

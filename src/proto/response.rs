@@ -25,16 +25,19 @@ pub enum HeadError {
     /// Content-Length is no number or stands twice with different values.
     #[error("bad Content-Length {0:?}")]
     ContentLength(String),
-    /// The head grew over 64 KiB (uWSGI: `--response-headers-limit`).
-    #[error("response head over {0} bytes")]
+    /// A header that is the server's to send (RFC 9110, hop-by-hop).
+    #[error("{0:?} is for the server to send")]
+    HopByHop(String),
+    /// The head grew over the limit (uWSGI: `--response-headers-limit`).
+    #[error("response head over {0} bytes (`response-headers-limit`)")]
     TooLarge(usize),
 }
 
-/// The largest response head, bytes.
+/// The largest response head, bytes, where nothing else is set.
 const LIMIT: usize = 64 * 1024;
 
 /// A response head under construction. A core keeps one and fills it anew.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Head {
     status: Vec<u8>,
     headers: Vec<u8>,
@@ -42,9 +45,56 @@ pub struct Head {
     code: u16,
     content_length: Option<u64>,
     connection_close: bool,
+    limit: usize,
+    edits: Edits,
+}
+
+/// What the configuration changes of every head (uWSGI: `--add-header`, `--rem-header`).
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    added: Vec<u8>,
+    added_count: u32,
+    removed: Vec<Vec<u8>>,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            status: Vec::new(),
+            headers: Vec::new(),
+            count: 0,
+            code: 0,
+            content_length: None,
+            connection_close: false,
+            limit: LIMIT,
+            edits: Edits::default(),
+        }
+    }
+}
+
+impl Edits {
+    /// Has every response carry a header.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        let mut head = Head::default();
+        head.header(name, value)?;
+        self.added.extend_from_slice(&head.headers);
+        self.added_count += head.count;
+        Ok(())
+    }
+
+    /// Has no response carry headers of this name from its app.
+    pub fn remove(&mut self, name: &[u8]) {
+        self.removed.push(name.to_vec());
+    }
 }
 
 impl Head {
+    /// What holds for every head that is made here: how many bytes of headers it may have, and what
+    /// is added and removed. Stays through [`Head::clear`].
+    pub fn govern(&mut self, limit: usize, edits: Edits) {
+        (self.limit, self.edits) = (limit, edits);
+    }
+
     /// Forgets status and headers; the memory stays.
     pub fn clear(&mut self) {
         self.status.clear();
@@ -88,7 +138,7 @@ impl Head {
         if breaks_line(value) {
             return Err(HeadError::ControlByte { what: "value of header", name: text(name) });
         }
-        if name.is_empty() || name.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b':') {
+        if name.is_empty() || !name.iter().all(|byte| TOKEN[usize::from(*byte)]) {
             return Err(HeadError::Name(text(name)));
         }
         // Framing headers are looked for by length first: most names are neither.
@@ -107,10 +157,20 @@ impl Head {
                 (length, None) => self.content_length = length,
             }
         } else if name.len() == 10 && name.eq_ignore_ascii_case(b"connection") {
-            self.connection_close |= value.eq_ignore_ascii_case(b"close");
+            // Whether it stays open is not for the app to promise.
+            if !value.eq_ignore_ascii_case(b"close") {
+                return Ok(());
+            }
+            self.connection_close = true;
+        } else if self.is_hop_by_hop(name) {
+            return Err(HeadError::HopByHop(text(name)));
         }
-        if self.headers.len() + name.len() + value.len() + 4 > LIMIT {
-            return Err(HeadError::TooLarge(LIMIT));
+        if self.headers.len() + name.len() + value.len() + 4 > self.limit {
+            return Err(HeadError::TooLarge(self.limit));
+        }
+        if !self.edits.removed.is_empty() && self.edits.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name))
+        {
+            return Ok(());
         }
         self.headers.extend_from_slice(name);
         self.headers.extend_from_slice(b": ");
@@ -118,6 +178,20 @@ impl Head {
         self.headers.extend_from_slice(b"\r\n");
         self.count += 1;
         Ok(())
+    }
+
+    /// Whether a header speaks of this connection alone (PEP 3333 forbids them to apps). `Upgrade`
+    /// belongs to a 426.
+    fn is_hop_by_hop(&self, name: &[u8]) -> bool {
+        match name.len() {
+            2 => name.eq_ignore_ascii_case(b"te"),
+            7 if self.code != 426 && name.eq_ignore_ascii_case(b"upgrade") => true,
+            7 => name.eq_ignore_ascii_case(b"trailer"),
+            10 => name.eq_ignore_ascii_case(b"keep-alive"),
+            16 => name.eq_ignore_ascii_case(b"proxy-connection"),
+            17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+            _ => false,
+        }
     }
 
     /// Whether a status was set.
@@ -132,7 +206,7 @@ impl Head {
 
     /// How many headers there are.
     pub fn count(&self) -> u32 {
-        self.count
+        self.count + self.edits.added_count
     }
 
     /// The length the app announced.
@@ -160,6 +234,7 @@ impl Head {
         out.extend_from_slice(&self.status);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.headers);
+        out.extend_from_slice(&self.edits.added);
         out.extend_from_slice(framing);
         out.extend_from_slice(b"\r\n");
         out.len() - start
@@ -179,6 +254,24 @@ pub fn canned(protocol: &[u8], status: &str, text: &str) -> Vec<u8> {
     );
     bytes
 }
+
+/// The letters of a header's name (RFC 9110, token).
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let letter = byte as u8;
+        table[byte] = letter.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn breaks_line(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'))
@@ -261,6 +354,13 @@ mod tests {
             ("", "x"),
             ("a b", "c"),
             ("a:", "b"),
+            ("X\x01", "b"),
+            ("Z\u{fc}", "b"),
+            ("Transfer-Encoding", "chunked"),
+            ("keep-alive", "timeout=5"),
+            ("Trailer", "X"),
+            ("TE", "trailers"),
+            ("Upgrade", "h2c"),
             ("Content-Length", "five"),
             ("Content-Length", "-5"),
             ("content-length", ""),
@@ -269,6 +369,34 @@ mod tests {
         }
         assert!(head("200 OK", &[("Content-Length", "5"), ("Content-Length", "6")]).is_err());
         assert!(head("200 OK", &[("X", &"y".repeat(70_000))]).is_err());
+    }
+
+    #[test]
+    fn what_the_server_says_of_the_connection_is_its_own() {
+        assert!(head("426 Upgrade Required", &[("Upgrade", "h2c")]).is_ok());
+        let kept = head("200 OK", &[("Connection", "keep-alive"), ("X", "y")]).unwrap();
+        assert_eq!((kept.count(), kept.wants_close()), (1, false));
+        assert!(head("200 OK", &[("connection", "Close")]).unwrap().wants_close());
+    }
+
+    #[test]
+    fn heads_are_edited_and_limited() {
+        let mut edits = Edits::default();
+        edits.add(b"X-Served-By", b"a").unwrap();
+        edits.remove(b"server");
+        assert!(edits.add(b"X", b"a\r\nb").is_err());
+        let mut head = Head::default();
+        head.govern(40, edits);
+        for _ in 0..2 {
+            head.start(b"200 OK").unwrap();
+            head.header(b"Server", b"secret").unwrap();
+            head.header(b"A", b"b").unwrap();
+            let mut out = Vec::new();
+            head.write(b"HTTP/1.1", b"", &mut out);
+            assert_eq!(out, b"HTTP/1.1 200 OK\r\nA: b\r\nX-Served-By: a\r\n\r\n");
+            assert_eq!(head.count(), 2);
+        }
+        assert_eq!(head.header(b"B", &[b'x'; 40]), Err(HeadError::TooLarge(40)));
     }
 
     #[test]

@@ -4,35 +4,37 @@
 //! [`Core`] of it for each thread that serves. What is wrong with it is put into words by `blame`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCode, PyCodeMethods, PyDict, PyModule};
+use pyo3::types::{PyBytes, PyDict};
 
 use super::Gil;
 use super::blame::Blame;
+use super::imports;
+use super::mounts::{Mounted, Mounts};
 use super::output::{Errors, FileWrapper};
 use super::preload;
+use super::target::{Source, Target};
 use super::wsgi::Core;
-use crate::config::{Config, UWSGI_VERSION};
+use crate::config::{Config, Requests, UWSGI_VERSION};
 use crate::error::{Code, Error};
 use crate::net::exchange::Exchange;
 
 /// The exit code of a start without an app (uWSGI: the same).
 pub(super) const EXIT: u8 = 22;
 
-/// A WSGI application, imported.
+/// The WSGI applications of a site, imported.
 #[derive(Clone)]
 pub struct App(Arc<Loaded>);
 
 struct Loaded {
-    /// As the configuration names it: `blog.wsgi:application`.
-    name: String,
-    callable: Py<PyAny>,
+    mounts: Mounts,
     errors: Py<Errors>,
     processes: usize,
     threads: usize,
+    requests: Requests,
 }
 
 impl App {
@@ -49,10 +51,42 @@ impl App {
         }
     }
 
-    /// Imports what `module` or `wsgi-file` names and checks that it can be called.
-    pub(super) fn load(py: Python<'_>, config: &Config, bin: Option<PathBuf>) -> Result<Self, Error> {
-        let target = Target::of(config)?;
-        let blame = Blame::new(py, &target, bin, config.origin(target.option));
+    /// Imports everything that the configuration names and checks that it can be called. Without
+    /// `need-app`, apps that can't be served are left out as long as one can.
+    pub(super) fn load(py: Python<'_>, config: &Config, bin: Option<&Path>) -> Result<Self, Error> {
+        imports::before(py, config)?;
+        let mut apps: Vec<Mounted> = Vec::new();
+        let mut broken = None;
+        for target in Target::all(config)? {
+            match Self::load_one(py, config, &target, bin) {
+                Ok(callable) => {
+                    apps.push(Mounted { mountpoint: target.mountpoint.clone(), name: target.to_string(), callable });
+                }
+                Err(error) if config.need_app => return Err(error),
+                Err(error) => {
+                    if let Some(earlier) = broken.replace(error) {
+                        tracing::error!("{earlier}");
+                    }
+                }
+            }
+        }
+        match broken {
+            Some(error) if apps.is_empty() => return Err(error),
+            Some(error) => tracing::error!("{error}"),
+            None => {}
+        }
+        if apps.len() > 1 || apps.iter().any(|app| !app.mountpoint.is_empty()) {
+            for (number, app) in apps.iter().enumerate() {
+                tracing::info!("WSGI app {number} (mountpoint='{}'): {}", app.mountpoint, app.name);
+            }
+        }
+        let errors = Errors::new();
+        Self::with(py, Mounts::new(apps, config), errors, config)
+            .map_err(|error| Error::new(Code::Internal, "the application can't be kept").fact(error.to_string()))
+    }
+
+    fn load_one(py: Python<'_>, config: &Config, target: &Target, bin: Option<&Path>) -> Result<Py<PyAny>, Error> {
+        let blame = Blame::new(py, target, bin.map(Path::to_path_buf));
         if let Source::File(path) = &target.source
             && let Err(error) = std::fs::metadata(path)
         {
@@ -70,21 +104,34 @@ impl App {
         if config.preload_urlconf {
             preload::urlconf(py).map_err(|error| blame.import(&error))?;
         }
-        Self::new(target.to_string(), &callable, config).map_err(|error| blame.import(&error))
+        Ok(callable.unbind())
     }
 
+    /// One app for all requests.
+    #[cfg(test)]
     pub(super) fn new(name: String, callable: &Bound<'_, PyAny>, config: &Config) -> PyResult<Self> {
+        let app = Mounted { mountpoint: String::new(), name, callable: callable.clone().unbind() };
+        Self::with(callable.py(), Mounts::new(vec![app], config), Errors::new(), config)
+    }
+
+    fn with(py: Python<'_>, mounts: Mounts, errors: Errors, config: &Config) -> PyResult<Self> {
         Ok(Self(Arc::new(Loaded {
-            name,
-            callable: callable.clone().unbind(),
-            errors: Py::new(callable.py(), Errors::new())?,
+            mounts,
+            errors: Py::new(py, errors)?,
             processes: config.processes,
             threads: config.threads,
+            requests: config.requests.clone(),
         })))
     }
 
-    pub(super) fn callable<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.0.callable.bind(py)
+    /// Which app a request is for.
+    pub(super) fn mounts(&self) -> &Mounts {
+        &self.0.mounts
+    }
+
+    /// What becomes of requests, as the configuration says.
+    pub(super) fn requests(&self) -> &Requests {
+        &self.0.requests
     }
 
     /// Lets the rest of a line that the app wrote to `wsgi.errors` leave.
@@ -104,7 +151,11 @@ impl App {
         environ.set_item("wsgi.multithread", self.0.threads > 1)?;
         environ.set_item("wsgi.multiprocess", self.0.processes != 1)?;
         environ.set_item("wsgi.run_once", false)?;
-        environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        // A read at the end of the body returns nothing, whatever the length was said to be.
+        environ.set_item("wsgi.input_terminated", true)?;
+        if !self.0.requests.wsgi_disable_file_wrapper {
+            environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        }
         // Bytes, as uWSGI has them.
         environ.set_item("uwsgi.version", PyBytes::new(py, UWSGI_VERSION.as_bytes()))?;
         let node = nix::unistd::gethostname().unwrap_or_default();
@@ -118,143 +169,7 @@ impl App {
 
 impl fmt::Display for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.name)
-    }
-}
-
-/// What the configuration names as the app.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub source: Source,
-    /// The name of the callable in its module.
-    pub attribute: String,
-    /// Whether the callable makes the app instead of being it.
-    pub is_factory: bool,
-    /// The option that named it.
-    pub option: &'static str,
-}
-
-/// Where the app's module comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    Module(String),
-    File(PathBuf),
-}
-
-impl Target {
-    fn of(config: &Config) -> Result<Self, Error> {
-        let callable = config.callable.as_deref();
-        // uWSGI: `module` is loaded first and wins.
-        let (source, callable, option) = match (&config.module, &config.wsgi_file) {
-            (Some(module), _) => match module.split_once(':') {
-                Some((module, callable)) => (Source::Module(module.to_owned()), Some(callable), "module"),
-                None => (Source::Module(module.clone()), callable, "module"),
-            },
-            (None, Some(file)) => (Source::File(file.clone()), callable, "wsgi-file"),
-            (None, None) => {
-                return Err(Error::new(Code::NoApp, "no application named")
-                    .hint("module = package.wsgi:application")
-                    .exit(EXIT));
-            }
-        };
-        let callable = callable.unwrap_or("application");
-        let (attribute, is_factory) = match callable.strip_suffix("()") {
-            Some(factory) => (factory, true),
-            None => (callable, false),
-        };
-        if attribute.is_empty() || attribute.contains(|letter: char| !letter.is_alphanumeric() && letter != '_') {
-            let message = format!("`{callable}` is not the name of a callable, nor `name()`");
-            return Err(Error::new(Code::BadValue, message).maybe_at(config.origin(option)).exit(EXIT));
-        }
-        Ok(Self { source, attribute: attribute.to_owned(), is_factory, option })
-    }
-
-    fn import<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyModule>> {
-        match &self.source {
-            Source::Module(name) => py.import(name.as_str()),
-            Source::File(path) => run_file(py, path),
-        }
-    }
-
-    /// As messages name it: `blog.wsgi`.
-    pub(super) fn name(&self) -> String {
-        match &self.source {
-            Source::Module(name) => name.clone(),
-            Source::File(path) => path.display().to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}{}", self.name(), self.attribute, if self.is_factory { "()" } else { "" })
-    }
-}
-
-/// uWSGI: `--wsgi-file`: any file, as a module named after its path; a directory is a package.
-fn run_file<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyModule>> {
-    let text = path.to_string_lossy();
-    let name = file_module_name(&text);
-    let module = PyModule::new(py, &name)?;
-    let mut file = path.to_path_buf();
-    if path.is_dir() {
-        file.push("__init__.py");
-        module.setattr("__path__", [text.as_ref()])?;
-    }
-    let file = file.to_string_lossy();
-    module.setattr("__file__", file.as_ref())?;
-    // The builtin takes bytes, and with them the file's own coding line.
-    let source = PyBytes::new(py, &std::fs::read(file.as_ref())?);
-    let builtins = py.import("builtins")?;
-    let options = PyDict::new(py);
-    options.set_item("dont_inherit", true)?;
-    let code =
-        builtins.call_method("compile", (source, file.as_ref(), "exec"), Some(&options))?.cast_into::<PyCode>()?;
-    let modules = py.import("sys")?.getattr("modules")?;
-    modules.set_item(&name, &module)?;
-    let globals = module.dict();
-    globals.set_item("__builtins__", builtins)?;
-    if let Err(error) = code.run(Some(&globals), None) {
-        modules.del_item(&name)?;
-        return Err(error);
-    }
-    Ok(module)
-}
-
-/// The name uWSGI gives the module of a file: `/srv/app.wsgi` is `uwsgi_file__srv_app_wsgi`.
-fn file_module_name(path: &str) -> String {
-    let name = path.replace(['/', '.'], "_");
-    format!("uwsgi_file_{}", name.strip_suffix("_py").unwrap_or(&name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::config;
-    use super::*;
-
-    #[test]
-    fn modules_of_files_are_named_as_uwsgi_names_them() {
-        assert_eq!(file_module_name("filewsgi.py"), "uwsgi_file_filewsgi");
-        assert_eq!(file_module_name("/tmp/foo.wsgi"), "uwsgi_file__tmp_foo_wsgi");
-    }
-
-    #[test]
-    fn the_forms_of_module() {
-        let target = |module: &str, callable: Option<&str>| {
-            let config = config(|config| {
-                config.module = Some(module.to_owned());
-                config.callable = callable.map(str::to_owned);
-            });
-            Target::of(&config).map(|target| (target.name(), target.attribute, target.is_factory))
-        };
-        let is = |name: &str, attribute: &str, factory| Ok((name.to_owned(), attribute.to_owned(), factory));
-        assert_eq!(target("a.b", None), is("a.b", "application", false));
-        assert_eq!(target("a.b", Some("app")), is("a.b", "app", false));
-        assert_eq!(target("a.b:x", Some("app")), is("a.b", "x", false));
-        assert_eq!(target("a:make()", None), is("a", "make", true));
-        for bad in ["a:b.c", "a:f(1)", "a:"] {
-            assert_eq!(target(bad, None).map_err(|error| (error.code, error.exit)), Err((Code::BadValue, EXIT)));
-        }
-        assert_eq!(Target::of(&Config::default()).map_err(|error| error.code), Err(Code::NoApp));
+        let names: Vec<&str> = self.0.mounts.apps().iter().map(|app| app.name.as_str()).collect();
+        f.write_str(&names.join(", "))
     }
 }

@@ -9,10 +9,10 @@ use pyo3::exceptions::{PyModuleNotFoundError, PySyntaxError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
 
-use super::app::{EXIT, Source, Target};
+use super::app::EXIT;
+use super::target::{Source, Target};
 use super::traceback::{self, Frame};
 use super::venv;
-use crate::config::Setting;
 use crate::error::{Code, Error};
 
 /// How many directories are looked into for a module that was not found.
@@ -24,17 +24,16 @@ pub(super) struct Blame<'a, 'py> {
     target: &'a Target,
     /// The environment's commands, `pip` among them.
     bin: Option<PathBuf>,
-    setting: Option<&'a Setting>,
     cwd: PathBuf,
 }
 
 impl<'a, 'py> Blame<'a, 'py> {
-    pub(super) fn new(py: Python<'py>, target: &'a Target, bin: Option<PathBuf>, setting: Option<&'a Setting>) -> Self {
-        Self { py, target, bin, setting, cwd: std::env::current_dir().unwrap_or_default() }
+    pub(super) fn new(py: Python<'py>, target: &'a Target, bin: Option<PathBuf>) -> Self {
+        Self { py, target, bin, cwd: std::env::current_dir().unwrap_or_default() }
     }
 
     fn error(&self, code: Code, message: String) -> Error {
-        Error::new(code, message).maybe_at(self.setting).exit(EXIT)
+        Error::new(code, message).maybe_at(self.target.setting.as_ref()).exit(EXIT)
     }
 
     /// There is no such file to load the app from.
@@ -201,9 +200,11 @@ impl<'a, 'py> Blame<'a, 'py> {
 
     /// How the configuration names a callable of this app.
     fn naming(&self, callable: &str) -> String {
+        let name = self.target.name();
         match &self.target.source {
+            _ if !self.target.mountpoint.is_empty() => format!("mount = {}={name}:{callable}", self.target.mountpoint),
             Source::Module(module) => format!("module = {module}:{callable}"),
-            Source::File(_) => format!("callable = {callable}"),
+            Source::File(_) | Source::Code(_) => format!("callable = {callable}"),
         }
     }
 

@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::app::App;
+use super::imports;
 use super::venv::{Kind, Linked, Venv};
 use super::{Gil, attach, traceback};
 use crate::config::Config;
@@ -25,6 +26,8 @@ use crate::error::{Code, Error};
 unsafe extern "C" {
     /// Part of the stable ABI since 3.7, left out of pyo3.
     static mut Py_UTF8Mode: c_int;
+    /// The same.
+    static mut Py_OptimizeFlag: c_int;
 }
 
 /// Chooses the environment the app will run in and refuses what can't work. Looks at files alone:
@@ -46,7 +49,7 @@ impl Linked {
 }
 
 /// The file of the loaded libpython; `None` where Python is linked statically.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()
         .filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])))
@@ -80,6 +83,7 @@ impl Interpreter {
                 }
             }
         }
+        optimize(config.requests.optimize);
         initialize();
         let interpreter = Self { venv: venv.clone(), linked };
         attach(|gil| interpreter.furnish(gil.py, config)).map_err(|error| {
@@ -105,7 +109,10 @@ impl Interpreter {
                 path.insert(0, format!("{place}{slash}"))?;
             }
         }
-        sys.setattr("argv", ["uwsgi"])?;
+        sys.setattr("argv", imports::arguments(config))?;
+        if let Some(executable) = &config.requests.py_executable {
+            sys.setattr("executable", executable)?;
+        }
         streams(py, &sys)?;
         // Importing `signal` takes SIGINT for KeyboardInterrupt, which would hit apps anywhere;
         // where the caller ignores it, it stays ignored.
@@ -117,6 +124,7 @@ impl Interpreter {
         let options = PyDict::new(py);
         options.set_item("file", 2)?;
         py.import("faulthandler")?.call_method("enable", (), Some(&options))?;
+        imports::shared(py, config);
         Ok(())
     }
 
@@ -132,7 +140,13 @@ impl Interpreter {
     /// Imports the app that the configuration names. The error says why it can't be served; its
     /// exit code is uWSGI's 22.
     pub fn load(&self, config: &Config) -> Result<App, Error> {
-        attach(|gil| App::load(gil.py, config, self.venv.bin()))
+        attach(|gil| App::load(gil.py, config, self.venv.bin().as_deref()))
+    }
+
+    /// Has every file that is imported from now on written to `descriptor`, but those of `ignored`
+    /// modules (uWSGI: `--py-autoreload`).
+    pub fn record_imports(&self, descriptor: std::os::fd::RawFd, ignored: &[String]) {
+        self.quietly(|py| super::sources::record(py, descriptor, ignored));
     }
 
     /// Collects garbage and takes what is left out of the collector's sight, so that collections
@@ -143,23 +157,6 @@ impl Interpreter {
             gc.call_method0("collect")?;
             gc.call_method0("freeze").map(drop)
         });
-    }
-
-    /// The names of the Python threads besides the main one: none of them lives on in a fork.
-    pub fn threads(&self) -> Vec<String> {
-        let names = |py: Python<'_>| -> PyResult<Vec<String>> {
-            let threading = py.import("threading")?;
-            let main = threading.call_method0("main_thread")?;
-            let mut names = Vec::new();
-            for thread in threading.call_method0("enumerate")?.try_iter()? {
-                let thread = thread?;
-                if !thread.is(&main) {
-                    names.push(thread.getattr("name")?.str()?.to_string_lossy().into_owned());
-                }
-            }
-            Ok(names)
-        };
-        attach(|gil| names(gil.py)).unwrap_or_default()
     }
 
     /// To be called right before `fork`, by the thread that started Python.
@@ -263,6 +260,14 @@ fn wide(path: &Path) -> &'static [libc::wchar_t] {
     }
     text.push(0);
     text.leak()
+}
+
+/// Has Python leave out `assert`, from 2 on docstrings too (uWSGI: `--optimize`).
+fn optimize(level: u32) {
+    if level > 0 {
+        // SAFETY: Python is not started, so nobody else reads or writes it.
+        unsafe { Py_OptimizeFlag = level as c_int }
+    }
 }
 
 fn initialize() {

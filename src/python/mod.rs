@@ -8,11 +8,19 @@
 
 mod app;
 mod blame;
+mod buffering;
+mod calls;
 mod environ;
+mod imports;
 mod input;
 mod interpreter;
+mod mounts;
 mod output;
 mod preload;
+mod preload_safety;
+mod report;
+mod sources;
+mod target;
 #[cfg(test)]
 mod tests;
 mod traceback;
@@ -23,7 +31,8 @@ mod wsgi;
 use pyo3::Python;
 
 pub use app::App;
-pub use interpreter::{Interpreter, find_venv};
+pub use interpreter::{Interpreter, find_venv, library};
+pub use preload_safety::{HeldLock, Residue, Thread};
 pub use venv::Venv;
 pub use wsgi::{Core, Served};
 

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PyAttributeError, PyStopIteration};
@@ -153,7 +152,7 @@ impl FileWrapper {
             return None;
         }
         let (file, offset, count) = self.plain_file(py)?;
-        Some(wire.apart(py, |exchange| exchange.send_file(file.as_fd(), offset, count)))
+        Some(wire.apart(py, |exchange| exchange.deliver(file, offset, count)))
     }
 
     /// The regular file behind it, the position in it, and the bytes from there to its end.

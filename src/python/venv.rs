@@ -113,6 +113,14 @@ impl Venv {
         Err(not_a_venv(&path, linked))
     }
 
+    /// The environment's directory; `None` without one.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Virtual(path) | Kind::Home(path) => Some(path),
+            Kind::Own => None,
+        }
+    }
+
     /// The directory with the environment's commands.
     pub(super) fn bin(&self) -> Option<PathBuf> {
         match &self.kind {

@@ -5,24 +5,23 @@
 //! broke; the log gets one entry for it; `close()` is called once; and the worker lives.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::{PyAssertionError, PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyMemoryView, PyTuple};
 
-use super::Gil;
 use super::app::App;
-use super::environ::{Environs, has_references};
+use super::buffering::{self, KeepError};
+use super::calls::{Calls, Trouble, type_name};
+use super::environ::{Environs, has_references, latin1};
 use super::input::Input;
 use super::output::FileWrapper;
-use super::traceback;
 use super::wire::Wire;
+use super::{Gil, report, traceback};
 use crate::net::exchange::{Exchange, WriteError};
 use crate::proto::request::{Known, Request};
-use crate::proto::response::HeadError;
 
 /// How a request was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +30,10 @@ pub struct Served {
     pub status: u16,
     /// Whether the app failed.
     pub exception: bool,
+    /// Whether the worker is to be replaced for it (uWSGI: `--reload-on-exception`).
+    pub reload: bool,
+    /// The number of the app that served it; -1 where none did (uWSGI: `app:` of the request line).
+    pub app: i32,
 }
 
 /// What one core keeps from request to request.
@@ -40,6 +43,8 @@ pub struct Core {
     environs: Environs,
     input: Py<Input>,
     calls: Calls,
+    /// Where the request in hand stands.
+    served: Served,
 }
 
 /// Why a request was not served as the app meant it.
@@ -50,6 +55,8 @@ enum Failure {
     Broke(String),
     /// The client is gone or takes nothing.
     Client(WriteError),
+    /// The app is not called: the status, and why.
+    Refused(&'static str, String),
 }
 
 impl From<PyErr> for Failure {
@@ -70,7 +77,8 @@ impl Core {
         Ok(Self {
             environs: Environs::new(py, app.base_environ(py, number)?),
             input: Py::new(py, Input::new(wire.clone()))?,
-            calls: Calls::new(py, &wire)?,
+            calls: Calls::new(py, &wire, app.requests())?,
+            served: Served { status: 0, exception: false, reload: false, app: -1 },
             app,
             wire,
         })
@@ -80,13 +88,14 @@ impl Core {
     /// and ends the response. Waits for the client without the GIL. Never panics, never unwinds.
     pub fn serve(&mut self, gil: &Gil<'_>, request: &Request) -> Served {
         let py = gil.py;
-        let exception = catch_unwind(AssertUnwindSafe(|| self.run(py, request))).unwrap_or_else(|_| {
+        self.served = Served { status: 0, exception: false, reload: false, app: -1 };
+        if catch_unwind(AssertUnwindSafe(|| self.run(py, request))).is_err() {
             traceback::log(&format!("internal error while serving {}, the connection is reset", named(request)));
             self.wire.lock(py).abort();
-            true
-        });
-        let status = self.wire.lock(py).head().code();
-        Served { status, exception }
+            self.served.exception = true;
+        }
+        self.served.status = self.wire.lock(py).head().code();
+        self.served
     }
 
     #[cfg(test)]
@@ -94,20 +103,16 @@ impl Core {
         self.environs.sizes()
     }
 
-    /// Serves; says whether the app failed.
-    fn run(&mut self, py: Python<'_>, request: &Request) -> bool {
+    fn run(&mut self, py: Python<'_>, request: &Request) {
         let outcome = self.arm(py).map_err(Failure::from).and_then(|()| self.call(py, request));
-        let mut exception = match outcome {
-            Ok(close_failed) => close_failed,
-            Err(failure) => self.fail(py, request, failure),
-        };
+        if let Err(failure) = outcome {
+            self.fail(py, request, failure);
+        }
         if !self.wire.lock(py).head().is_started() {
-            let broke = Failure::Broke("the application did not call start_response".to_owned());
-            exception |= self.fail(py, request, broke);
+            self.fail(py, request, Failure::Broke("the application did not call start_response".to_owned()));
         }
         self.finish(py, request);
         self.app.flush_errors(py);
-        exception
     }
 
     /// Makes the objects that the app gets ready for this request. An app may keep them for
@@ -119,28 +124,67 @@ impl Core {
         }
         self.input.get().arm(serial);
         if self.calls.are_kept(py) {
-            self.calls = Calls::new(py, &self.wire)?;
+            self.calls = Calls::new(py, &self.wire, self.app.requests())?;
         }
         self.calls.line.arm(serial);
         Ok(())
     }
 
-    /// Calls the app and sends what it returns; says whether `close()` raised.
-    fn call(&mut self, py: Python<'_>, request: &Request) -> Result<bool, Failure> {
-        let input = self.input.bind(py).as_any();
-        let environ = self.environs.build(py, request, input)?;
-        let result = self.app.callable(py).call1((environ, self.calls.start.bind(py)))?;
-        let sent = self.send(py, &result);
-        let close_failed = match close(&result) {
-            Ok(()) => false,
-            // The response is as the app meant it: that tidying up failed changes nothing of it.
-            Err(error) => {
-                let place = named(request);
-                traceback::log(&format!("close() raised while serving {place}\n{}", traceback::text(py, &error)));
-                true
-            }
+    /// Calls the app and sends what it returns.
+    fn call(&mut self, py: Python<'_>, request: &Request) -> Result<(), Failure> {
+        let app = self.app.clone();
+        let Some(choice) = app.mounts().choose(request) else {
+            // uWSGI's words.
+            let why = "--- no python application found, check your startup logs for errors ---".to_owned();
+            return Err(Failure::Refused("500 Internal Server Error", why));
         };
-        sent.map(|()| close_failed)
+        self.served.app = i32::try_from(choice.number).unwrap_or(i32::MAX);
+        let buffered = self.read_ahead(py)?;
+        let input = buffered.as_ref().unwrap_or_else(|| self.input.bind(py).as_any());
+        let environ = self.environs.build(py, request, input)?;
+        if let Some((script, path)) = choice.paths {
+            environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, script))?;
+            environ.set_item(intern!(py, "PATH_INFO"), latin1(py, path))?;
+        }
+        let result = choice.callable.bind(py).call1((environ, self.calls.start.bind(py)))?;
+        let sent = self.send(py, &result);
+        if let Err(error) = close(&result) {
+            // The response is as the app meant it: that tidying up failed changes nothing of it.
+            let place = named(request);
+            traceback::log(&format!("close() raised while serving {place}\n{}", traceback::text(py, &error)));
+            self.raised(py, &error);
+        }
+        if let Some(buffered) = buffered {
+            // Its file goes with it. What it raises is of no use to anybody.
+            let _ = buffered.call_method0(intern!(py, "close"));
+        }
+        sent
+    }
+
+    /// Looks at the body before the app does: whether it is too long (uWSGI: `--limit-post`), and
+    /// with `post-buffering` reads it.
+    fn read_ahead<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>, Failure> {
+        let requests = self.app.requests();
+        if requests.limit_post > 0 {
+            let left = self.wire.lock(py).body_left().unwrap_or(0);
+            if left > requests.limit_post {
+                let why = format!("a body of {left} bytes is over limit-post ({})", requests.limit_post);
+                return Err(Failure::Refused("413 Content Too Large", why));
+            }
+            self.wire.lock(py).limit_body(requests.limit_post);
+        }
+        if requests.post_buffering == 0 {
+            return Ok(None);
+        }
+        match buffering::read_all(py, &self.wire, requests.post_buffering, requests.post_buffering_bufsize) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(KeepError::Python(error)) => Err(Failure::Raised(error)),
+            Err(error @ KeepError::Body(_)) => {
+                let status = self.wire.lock(py).body_fault().unwrap_or("400 Bad Request");
+                Err(Failure::Refused(status, error.to_string()))
+            }
+            Err(error @ KeepError::File(_)) => Err(Failure::Refused("507 Insufficient Storage", error.to_string())),
+        }
     }
 
     /// Sends what the app returned.
@@ -149,7 +193,9 @@ impl Core {
             if list.len() == 1 {
                 return self.send_whole(py, &list.get_item(0)?);
             }
-        } else if let Ok(bytes) = result.cast::<PyBytes>() {
+        } else if let Ok(bytes) = result.cast::<PyBytes>()
+            && !self.app.requests().wsgi_strict
+        {
             // Not WSGI, but uWSGI takes it and apps rely on it.
             return self.send_whole(py, bytes);
         } else if let Ok(tuple) = result.cast_exact::<PyTuple>() {
@@ -162,14 +208,32 @@ impl Core {
         {
             return Ok(sent?);
         }
-        for chunk in result.try_iter()? {
-            let chunk = chunk?;
+        let mut chunks = result.try_iter()?;
+        let mut thrown = None;
+        loop {
+            let chunk = match thrown.take() {
+                Some(chunk) => chunk,
+                None => match chunks.next() {
+                    Some(chunk) => chunk?,
+                    None => return Ok(()),
+                },
+            };
             // uWSGI passes over None, where WSGI has no meaning for it.
-            if !chunk.is_none() {
-                self.send_chunk(py, &chunk, Wire::write)?;
+            if chunk.is_none() {
+                continue;
+            }
+            match self.send_chunk(py, &chunk, Wire::write) {
+                Ok(()) => {}
+                Err(Failure::Client(_)) if self.calls.line.forgives() => {}
+                Err(Failure::Client(error)) if self.app.requests().write_errors_exception_only => {
+                    thrown = throw(&chunks, error)?;
+                    if thrown.is_none() {
+                        return Ok(());
+                    }
+                }
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(())
     }
 
     /// Sends the only chunk there is.
@@ -184,6 +248,12 @@ impl Core {
         write: fn(&Wire, Python<'_>, &[u8]) -> Result<(), WriteError>,
     ) -> Result<(), Failure> {
         let Ok(bytes) = chunk.cast::<PyBytes>() else {
+            if self.app.requests().wsgi_accept_buffer
+                && let Ok(view) = PyMemoryView::from(chunk)
+            {
+                let bytes = view.call_method0("tobytes")?;
+                return self.send_chunk(py, &bytes, write);
+            }
             return Err(Failure::Broke(format!("the response has a chunk that is {}, not bytes", type_name(chunk))));
         };
         if !self.wire.lock(py).head().is_started() {
@@ -196,36 +266,59 @@ impl Core {
         Ok(write(&self.wire, py, bytes.as_bytes())?)
     }
 
+    /// Notes that the app raised.
+    fn raised(&mut self, py: Python<'_>, error: &PyErr) {
+        self.served.exception = true;
+        self.served.reload |= report::asks_for_reload(py, error, self.app.requests());
+    }
+
     /// Says in the log what went wrong, once, and lets the client know: with a 500 where nothing
-    /// was sent yet, with a broken connection otherwise. Says whether it was the app's doing.
-    fn fail(&self, py: Python<'_>, request: &Request, failure: Failure) -> bool {
+    /// was sent yet, with a broken connection otherwise.
+    fn fail(&mut self, py: Python<'_>, request: &Request, failure: Failure) {
         let place = named(request);
+        let (mut status, mut page) = ("500 Internal Server Error", None);
+        let fault = self.wire.lock(py).body_fault();
         let entry = match (failure, self.calls.line.take_trouble()) {
             (Failure::Client(error), _) | (Failure::Raised(_), Some(Trouble::Client(error))) => {
-                traceback::log(&format!("{error} during {place}"));
-                return false;
+                return self.lost(&error, &place);
             }
-            (Failure::Raised(_), Some(Trouble::Head(error))) => format!("response refused: {error} during {place}"),
+            (Failure::Refused(refused, why), _) => {
+                status = refused;
+                format!("{why} during {place}")
+            }
+            (Failure::Raised(_), Some(Trouble::Head(error))) => {
+                self.served.exception = true;
+                format!("response refused: {error} during {place}")
+            }
             (Failure::Broke(what), Some(Trouble::Head(error))) => {
+                self.served.exception = true;
                 format!("response refused: {error}; {what} during {place}")
             }
-            (Failure::Broke(what), _) => format!("{what} during {place}"),
-            // The client broke its body off and the app let that through: no fault of the app's.
-            (Failure::Raised(error), None) if self.wire.lock(py).body_fault().is_some() => {
-                format!("{error} during {place}")
+            (Failure::Broke(what), _) => {
+                self.served.exception = true;
+                format!("{what} during {place}")
             }
-            (Failure::Raised(error), None) => {
-                format!("exception during {place}\n{}", traceback::text(py, &error))
-            }
+            (Failure::Raised(error), None) => match fault {
+                // The client broke its body off and the app let that through: no fault of the app's.
+                Some(fault) => {
+                    self.served.exception = true;
+                    status = fault;
+                    format!("{error} during {place}")
+                }
+                None => {
+                    self.raised(py, &error);
+                    page = self.app.requests().catch_exceptions.then(|| report::page(py, &error, request));
+                    format!("exception during {place}\n{}", traceback::text(py, &error))
+                }
+            },
         };
         traceback::log(&entry);
         let mut exchange = self.wire.lock(py);
         if exchange.head_sent() {
             exchange.abort();
-            return true;
+            return;
         }
-        let status = exchange.body_fault().unwrap_or("500 Internal Server Error");
-        let text = status.split_once(' ').map_or(status, |(_, reason)| reason);
+        let text = page.as_deref().unwrap_or_else(|| status.split_once(' ').map_or(status, |(_, reason)| reason));
         let head = exchange.head();
         let made = head
             .start(status.as_bytes())
@@ -235,17 +328,22 @@ impl Core {
         if made.is_ok()
             && let Err(error) = self.wire.write(py, text.as_bytes())
         {
+            self.lost(&error, &place);
+        }
+    }
+
+    /// Says in the log that the client is gone (uWSGI: not with `--ignore-write-errors`).
+    fn lost(&self, error: &WriteError, place: &str) {
+        if !self.app.requests().ignore_write_errors {
             traceback::log(&format!("{error} during {place}"));
         }
-        true
     }
 
     /// Ends the response, and says in the log where it is not as long as the app announced.
     fn finish(&self, py: Python<'_>, request: &Request) {
         let broken = self.wire.lock(py).is_broken();
         if let Err(error) = self.wire.finish(py) {
-            traceback::log(&format!("{error} during {}", named(request)));
-            return;
+            return self.lost(&error, &named(request));
         }
         let exchange = self.wire.lock(py);
         if exchange.is_broken() && !broken {
@@ -261,6 +359,19 @@ impl Core {
                 named(request)
             ));
         }
+    }
+}
+
+/// Raises a write error where a generator stands (uWSGI: `--write-errors-exception-only`); returns
+/// the chunk that it goes on with, if it does.
+fn throw<'py>(chunks: &Bound<'py, PyIterator>, error: WriteError) -> Result<Option<Bound<'py, PyAny>>, Failure> {
+    let py = chunks.py();
+    let Some(throw) = chunks.getattr_opt(intern!(py, "throw"))? else { return Err(Failure::Client(error)) };
+    match throw.call1((PyOSError::new_err(error.to_string()).into_value(py),)) {
+        Ok(chunk) => Ok(Some(chunk)),
+        Err(raised) if raised.is_instance_of::<PyStopIteration>(py) => Ok(None),
+        // It let the error through, or made another of it: there is nobody to tell either way.
+        Err(_) => Err(Failure::Client(error)),
     }
 }
 
@@ -284,200 +395,4 @@ fn named(request: &Request) -> String {
         shown(if request.known(Known::RequestUri).is_some() { Known::RequestUri } else { Known::PathInfo }),
         shown(Known::RemoteAddr)
     )
-}
-
-fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().name().map_or_else(|_| "of an unknown type".to_owned(), |name| format!("`{name}`"))
-}
-
-/// The callables that the app gets, and what they share.
-struct Calls {
-    line: Arc<Line>,
-    /// `start_response`, as a bound method: Python calls those fastest.
-    start: Py<PyAny>,
-    /// What it returns.
-    write: Py<PyAny>,
-}
-
-impl Calls {
-    fn new(py: Python<'_>, wire: &Wire) -> PyResult<Self> {
-        let line = Arc::new(Line { wire: wire.clone(), serial: AtomicU64::new(0), trouble: Mutex::new(None) });
-        let write = Bound::new(py, Writer { line: line.clone() })?.getattr("write")?.unbind();
-        let starter = Starter { line: line.clone(), write: write.clone_ref(py) };
-        let start = Bound::new(py, starter)?.getattr("start_response")?.unbind();
-        Ok(Self { line, start, write })
-    }
-
-    /// Whether the app still holds one of them.
-    fn are_kept(&self, py: Python<'_>) -> bool {
-        !has_references(&self.start, py, 1) || !has_references(&self.write, py, 2)
-    }
-}
-
-/// What `start_response` and `write` act on.
-struct Line {
-    wire: Wire,
-    /// The request they belong to.
-    serial: AtomicU64,
-    trouble: Mutex<Option<Trouble>>,
-}
-
-/// Something that was raised into the app, and that the log needs no traceback for.
-enum Trouble {
-    /// A status or header that can't be sent.
-    Head(HeadError),
-    /// The client is gone.
-    Client(WriteError),
-}
-
-impl Line {
-    fn arm(&self, serial: u64) {
-        self.serial.store(serial, Ordering::Relaxed);
-        self.take_trouble();
-    }
-
-    fn take_trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn note(&self, trouble: Trouble) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
-    }
-
-    fn is_current(&self, exchange: &Exchange) -> PyResult<()> {
-        if exchange.serial() == self.serial.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        Err(PyOSError::new_err("the request is over"))
-    }
-}
-
-#[pyclass(frozen, module = "uwsgi", name = "Starter")]
-struct Starter {
-    line: Arc<Line>,
-    write: Py<PyAny>,
-}
-
-#[pymethods]
-impl Starter {
-    /// `start_response(status, headers, exc_info=None)` of PEP 3333.
-    #[pyo3(signature = (status, headers, exc_info = None))]
-    fn start_response(
-        &self,
-        py: Python<'_>,
-        status: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-        exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let mut exchange = self.line.wire.lock(py);
-        self.line.is_current(&exchange)?;
-        if exchange.head_sent() {
-            drop(exchange);
-            return Err(match exc_info {
-                Some(exc_info) => raised_again(exc_info)?,
-                None => PyOSError::new_err("headers already sent"),
-            });
-        }
-        let head = exchange.head();
-        let again = head.is_started() && exc_info.is_none();
-        // Whatever is wrong with the new head, the old one is void.
-        head.clear();
-        if again {
-            return Err(PyAssertionError::new_err("start_response was called before, and exc_info is not given"));
-        }
-        let Ok(status) = status.cast::<PyString>() else {
-            return Err(PyTypeError::new_err(format!("start_response: status is {}, not str", type_name(status))));
-        };
-        let Ok(headers) = headers.cast::<PyList>() else {
-            let message = format!("start_response: headers are {}, not a list", type_name(headers));
-            return Err(PyTypeError::new_err(message));
-        };
-        let mut refused = with_latin1(status, "status", |status| head.start(status))?;
-        for item in headers.iter() {
-            if refused.is_err() {
-                break;
-            }
-            let Ok(pair) = item.cast::<PyTuple>() else {
-                head.clear();
-                let message = format!("start_response: a header is {}, not a tuple", type_name(&item));
-                return Err(PyTypeError::new_err(message));
-            };
-            refused = header(head, pair).inspect_err(|_| head.clear())?;
-        }
-        if let Err(error) = refused {
-            head.clear();
-            let message = format!("start_response: {error}");
-            self.line.note(Trouble::Head(error));
-            return Err(PyValueError::new_err(message));
-        }
-        // An earlier refusal was put right.
-        self.line.take_trouble();
-        Ok(self.write.clone_ref(py))
-    }
-}
-
-/// Adds one header; the inner error is of its contents, the outer of its types.
-fn header(head: &mut crate::proto::response::Head, pair: &Bound<'_, PyTuple>) -> PyResult<Result<(), HeadError>> {
-    if pair.len() != 2 {
-        return Err(PyTypeError::new_err(format!("start_response: a header has {} items, not 2", pair.len())));
-    }
-    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-    let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
-        let named = name.repr()?;
-        return Err(PyTypeError::new_err(format!("start_response: header {named} is not of two str")));
-    };
-    with_latin1(&name, "name of a header", |name| {
-        with_latin1(&value, "value of a header", |value| head.header(name, value))
-    })?
-}
-
-/// Calls `f` with the bytes of a `str` that PEP 3333 lets hold Latin-1 alone.
-fn with_latin1<R>(text: &Bound<'_, PyString>, what: &str, f: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
-    if let Ok(utf8) = text.to_str() {
-        if utf8.is_ascii() {
-            return Ok(f(utf8.as_bytes()));
-        }
-        if let Ok(bytes) = utf8.chars().map(u8::try_from).collect::<Result<Vec<u8>, _>>() {
-            return Ok(f(&bytes));
-        }
-    }
-    Err(PyTypeError::new_err(format!("start_response: {what} is not Latin-1: {}", text.repr()?)))
-}
-
-/// The exception of `sys.exc_info()`, to be raised again as PEP 3333 asks.
-fn raised_again(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
-    let value = exc_info.get_item(1)?;
-    if let Ok(traceback) = exc_info.get_item(2)
-        && !traceback.is_none()
-    {
-        value.setattr("__traceback__", traceback)?;
-    }
-    Ok(PyErr::from_value(value))
-}
-
-#[pyclass(frozen, module = "uwsgi", name = "Writer")]
-struct Writer {
-    line: Arc<Line>,
-}
-
-#[pymethods]
-impl Writer {
-    /// The `write` that `start_response` returns: sends at once, the head first.
-    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Ok(bytes) = data.cast::<PyBytes>() else {
-            return Err(PyTypeError::new_err(format!("write() takes bytes, not {}", type_name(data))));
-        };
-        {
-            let mut exchange = self.line.wire.lock(py);
-            self.line.is_current(&exchange)?;
-            if !exchange.head().is_started() {
-                return Err(PyOSError::new_err("write() before start_response()"));
-            }
-        }
-        self.line.wire.write(py, bytes.as_bytes()).map_err(|error| {
-            let raised = PyOSError::new_err(error.to_string());
-            self.line.note(Trouble::Client(error));
-            raised
-        })
-    }
 }

@@ -1,6 +1,7 @@
 //! Descriptors as a set: what a forked child keeps, and what it closes.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -52,6 +53,21 @@ fn close_listed(first: RawFd, last: RawFd) {
         // SAFETY: as above; the listing's own descriptor is closed already, which is harmless.
         unsafe { libc::close(fd) };
     }
+}
+
+/// Takes over a descriptor that this process was started with; 0 is copied, since it stays standard
+/// input. Each number is taken once, before anything else is opened.
+pub fn given(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call fails for a number that is not open; the borrow ends with the call.
+    let open = unsafe { BorrowedFd::borrow_raw(number) };
+    if number == 0 {
+        return open.try_clone_to_owned();
+    }
+    fcntl(open, FcntlArg::F_GETFD)?;
+    // SAFETY: it is open, and nothing in this process has opened it: the starting process did.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    set_close_on_exec(&fd, true)?;
+    Ok(fd)
 }
 
 /// Lets a descriptor survive an exec, or not.

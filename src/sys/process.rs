@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
@@ -78,17 +79,98 @@ impl Handle {
     /// Blocks until the process is gone, at most `timeout` (`None`: without bound); false when the
     /// time was up.
     pub fn wait_exit(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = match timeout {
-            Some(timeout) => PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX),
-            None => PollTimeout::NONE,
-        };
-        Ok(poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let bound = match left {
+                Some(left) => PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
+                None => PollTimeout::NONE,
+            };
+            match poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], bound) {
+                // Ctrl-Z and `fg` interrupt the wait, and do not end it.
+                Err(Errno::EINTR) => {}
+                found => return Ok(found? > 0),
+            }
+        }
+    }
+}
+
+/// A thread of any process, as /proc shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The system call it is in, by number, with its arguments; `running` where it is in none.
+    pub syscall: String,
+    /// The function of the kernel it waits in.
+    pub wchan: String,
+}
+
+/// The threads of a process; what may not be read is empty.
+pub fn threads(pid: Pid) -> Vec<Thread> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.map(|id: u32| {
+        let read = |name| std::fs::read_to_string(format!("/proc/{pid}/task/{id}/{name}")).unwrap_or_default();
+        let line = |name| read(name).trim().to_owned();
+        Thread { id, name: line("comm"), syscall: line("syscall"), wchan: line("wchan") }
+    })
+    .collect()
+}
+
+/// Whether a process has a handler of its own for a signal.
+pub fn catches(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    caught & (1 << (signal as u32 - 1)) != 0
+}
+
+/// How much memory a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The address space, bytes.
+    pub size: u64,
+    /// What of it is in memory, bytes, shared pages included.
+    pub resident: u64,
+}
+
+impl Memory {
+    /// Looks it up in /proc.
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
+        let mut pages = pages.split_ascii_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096) as u64;
+        match (pages.next(), pages.next()) {
+            (Some(size), Some(resident)) => Ok(Self { size: size * page, resident: resident * page }),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_and_handlers_are_seen_from_outside() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        assert_eq!(threads(pid).len(), 1);
+        assert!(!catches(pid, Signal::SIGTERM) && !catches(pid, Signal::SIGKILL));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((threads(pid), catches(pid, Signal::SIGTERM)), (Vec::new(), false));
+    }
+
+    #[test]
+    fn memory_is_told_in_bytes() {
+        let memory = Memory::of(nix::unistd::getpid()).unwrap();
+        assert!(memory.size > memory.resident && memory.resident > 1 << 20, "{memory:?}");
+        assert!(Memory::of(Pid::from_raw(i32::MAX)).is_err());
+    }
 
     #[test]
     fn a_handle_sees_its_process_end() {

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Worker;
 use super::serve::CoreLoop;
 use super::sharing::Sharing;
+use super::terms;
 use crate::config::Config;
 use crate::log::choice::Choice;
 use crate::log::clock::{CTIME, Clock};
@@ -23,7 +24,7 @@ use crate::sys::{clock, memory};
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
 pub fn run(worker: &Worker, app: Option<&App>, gil: &Gil<'_>, number: usize, sharing: Sharing) {
-    let record = Record::new(worker, number, app.is_some());
+    let record = Record::new(worker, number);
     let mut core = CoreLoop::new(worker, record, sharing.events());
     let mut python = app.map(|app| app.core(gil, number, core.exchange().clone()));
     while let ControlFlow::Continue(()) = sharing.next(gil, &mut core) {
@@ -50,7 +51,7 @@ fn without_app(core: &CoreLoop<'_>) -> Served {
     let body = b"Internal Server Error";
     exchange.announce(body.len() as u64);
     let _ = exchange.write(body).and_then(|()| exchange.try_finish());
-    Served { status: 500, exception: false }
+    Served { status: 500, exception: false, reload: false, app: -1 }
 }
 
 /// The account of a core's requests.
@@ -67,8 +68,6 @@ pub struct Record<'w> {
 /// What making request lines takes.
 #[derive(Debug)]
 struct Lines {
-    /// The app's number in them (uWSGI counts its apps); -1 without one.
-    app: i32,
     choice: Choice,
     form: Form,
     forwarded_for: bool,
@@ -87,7 +86,7 @@ enum Form {
 
 impl Lines {
     /// As the configuration says; none where no request is logged.
-    fn of(config: &Config, app: i32) -> Option<Self> {
+    fn of(config: &Config) -> Option<Self> {
         let (choice, logging) = (Choice::of(config), &config.logging);
         let form = match &logging.log_format {
             _ if logging.log_json => Form::Json,
@@ -98,7 +97,6 @@ impl Lines {
             None => Form::Default(Clock::new(CTIME)),
         };
         choice.is_any().then(|| Self {
-            app,
             choice,
             form,
             forwarded_for: logging.log_x_forwarded_for,
@@ -142,8 +140,8 @@ pub struct Sent {
 
 impl<'w> Record<'w> {
     /// The account of core `number`. Made after the app was loaded, which may set the time zone.
-    pub fn new(worker: &'w Worker, number: usize, app: bool) -> Self {
-        let lines = Lines::of(&worker.config, if app { 0 } else { -1 });
+    pub fn new(worker: &'w Worker, number: usize) -> Self {
+        let lines = Lines::of(&worker.config);
         Self { worker, number, began: 0, lines }
     }
 
@@ -176,7 +174,7 @@ impl<'w> Record<'w> {
             lines.write(RequestLine {
                 pid: worker.pid,
                 worker: worker.id,
-                app: lines.app,
+                app: served.app,
                 worker_requests,
                 total_requests,
                 request,
@@ -194,6 +192,12 @@ impl<'w> Record<'w> {
                 forwarded_for: lines.forwarded_for,
                 in_micros: lines.in_micros,
             });
+        }
+        if worker.reaps {
+            terms::reap();
+        }
+        if served.reload && worker.limits.ask_once() {
+            worker.recycle("reload-on-exception");
         }
         if let Some(reason) = worker.limits.served() {
             worker.recycle(reason);

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use crate::config::Config;
 use crate::sys::clock;
 
 /// What one worker process may do before it is replaced, counted over all its cores.
@@ -18,9 +19,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// For worker `id`, which starts now, so that it is not replaced together with the others.
+    pub fn of(config: &Config, id: usize) -> Self {
+        let later = config.lifetimes.max_requests_delta.saturating_mul(id.saturating_sub(1) as u64);
+        let max_requests = if config.max_requests == 0 { 0 } else { config.max_requests.saturating_add(later) };
+        Self::new(max_requests, config.min_worker_lifetime)
+    }
+
     /// For a worker that starts now. `max_requests` of 0 is no limit (uWSGI: `--max-requests`);
     /// `min_lifetime` is in seconds (uWSGI: `--min-worker-lifetime`).
-    pub fn new(max_requests: u64, min_lifetime: u64) -> Self {
+    fn new(max_requests: u64, min_lifetime: u64) -> Self {
         let not_before = match min_lifetime {
             0 => 0,
             seconds => clock::monotonic().saturating_add(seconds.saturating_mul(1_000_000_000)),
@@ -53,6 +61,15 @@ mod tests {
         let limits = Limits::new(3, 0);
         let said: Vec<_> = (0..6).map(|_| limits.served()).collect();
         assert_eq!(said, [None, None, Some("max-requests"), None, None, None]);
+    }
+
+    #[test]
+    fn each_worker_has_its_own_limit() {
+        let mut config = Config::default();
+        config.lifetimes.max_requests_delta = 2;
+        assert_eq!(Limits::of(&config, 3).max_requests, 0);
+        config.max_requests = 10;
+        assert_eq!([1, 2, 3].map(|id| Limits::of(&config, id).max_requests), [10, 12, 14]);
     }
 
     #[test]

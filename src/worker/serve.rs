@@ -25,6 +25,7 @@ use crate::proto::uwsgi;
 use crate::python::Served;
 use crate::sys::clock;
 
+mod file;
 mod turn;
 
 /// Connections accepted in a row before those that are parked get a look.
@@ -79,6 +80,10 @@ enum Stage {
     /// A request is complete and waits for the exchange to be free.
     Complete(Stream, BytesMut),
     Serving,
+    /// A file may be what it is for: look without the GIL.
+    File,
+    /// It is for the app.
+    App,
     /// It was served and the exchange has to be ended.
     Served(Served),
     /// Another thread of the app's has the exchange: block until it is free.
@@ -96,10 +101,15 @@ enum Next {
 impl<'w> CoreLoop<'w> {
     /// The loop of the core whose account is `record`; it is told of so many events at once.
     pub fn new(worker: &'w Worker, record: Record<'w>, events: usize) -> Self {
+        let mut exchange = Exchange::new();
+        exchange.head().govern(worker.requests.response_headers_limit, worker.requests.edits());
+        if worker.offload.threads() > 0 {
+            exchange.leave_files();
+        }
         Self {
             worker,
             request: Request::new(),
-            exchange: Arc::new(Mutex::new(Exchange::new())),
+            exchange: Arc::new(Mutex::new(exchange)),
             record,
             inbox: Inbox::new(worker.buffer_size + uwsgi::HEADER),
             stage: Stage::Between,
@@ -150,6 +160,14 @@ impl<'w> CoreLoop<'w> {
                     self.stage = *stage;
                     continue;
                 }
+                Stage::App => {
+                    self.stage = Stage::Serving;
+                    return Step::Serve;
+                }
+                Stage::File => {
+                    self.stage = Stage::File;
+                    return Step::Block;
+                }
                 Stage::Serving | Stage::Between => {}
             }
             if self.worker.is_finishing() && !self.finishing {
@@ -173,6 +191,10 @@ impl<'w> CoreLoop<'w> {
 
     /// Blocks until there is something to do.
     pub fn block(&mut self) {
+        if matches!(self.stage, Stage::File) {
+            self.stage = self.serve_file();
+            return;
+        }
         if matches!(self.stage, Stage::Contended(_)) {
             drop(self.exchange.lock());
             return;
@@ -265,6 +287,8 @@ impl<'w> CoreLoop<'w> {
             Ready::Signal => None,
             Ready::Poke => {
                 if !self.worker.pokes.take().is_empty() {
+                    self.worker.follow_log();
+                    self.worker.obey_pause();
                     self.looks = self.worker.gates.len();
                 }
                 None
@@ -273,6 +297,10 @@ impl<'w> CoreLoop<'w> {
     }
 
     fn accept(&mut self, gate: usize) -> Option<Connection> {
+        if self.worker.is_told_to_pause() {
+            self.worker.obey_pause();
+            return None;
+        }
         match self.worker.gates[gate].accept() {
             Ok((stream, peer)) => Some(Connection {
                 stream,
@@ -325,6 +353,10 @@ impl<'w> CoreLoop<'w> {
             self.about.as_ref().map_or(self.worker.timeout, |about| self.worker.gates[about.listener].timeout);
         exchange.begin(stream, ahead, &self.request, timeout);
         self.record.begin(&self.request);
+        if self.worker.files.as_ref().is_some_and(|files| files.may_have(&self.request)) {
+            self.stage = Stage::File;
+            return Some(Step::Block);
+        }
         self.stage = Stage::Serving;
         Some(Step::Serve)
     }
@@ -352,6 +384,7 @@ impl<'w> CoreLoop<'w> {
             (Some(End::Close(stream)), Some(about)) if broken || about.drained => self.close(stream, about),
             (Some(End::Close(stream)), Some(about)) => self.close_or_drain(stream, about),
             (Some(End::Drain(stream)), Some(about)) => self.drain(stream, about),
+            (Some(End::Deliver(delivery)), Some(about)) => self.worker.offload.take(self.worker, delivery, about),
             (Some(End::KeepAlive(stream, ahead)), Some(about)) => {
                 let (ahead_none, drained) = (ahead.is_empty(), about.drained);
                 let connection = Connection { stream, about, held: ahead, phase: Phase::Idle, deadline: 0 };

@@ -5,27 +5,38 @@
 //! the GIL held, so that it stays a still image which workers share.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sched::sched_yield;
 use nix::sys::signal::Signal;
-use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getpid, getppid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdout, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
-use crate::python::{App, Interpreter, Venv};
+use crate::python::{App, Interpreter, Venv, find_venv};
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
 use crate::sys::process::{self, Fork};
+use crate::sys::user::Identity;
 use crate::sys::{environment, memory, signal, title, user};
 use crate::worker::{self, Assignment};
 
+mod confinement;
+mod inheritance;
 pub mod link;
+mod reach;
+mod variables;
 
+use confinement::Moment;
+use inheritance::Inheritance;
 use link::{FromZygote, ToZygote};
 
 /// What a zygote is born with.
@@ -37,21 +48,27 @@ pub struct Birth {
     pub config: Arc<Config>,
     /// The directory the instance was started in, which relative paths mean.
     pub directory: PathBuf,
-    /// The Python to start.
-    pub venv: Venv,
+    /// The command as it was called, which may lie in a virtual environment.
+    pub program: PathBuf,
+    /// The Python to start; `None` where it can be looked for inside of `chroot` only.
+    pub venv: Option<Venv>,
+    /// Whom it becomes before the app is loaded.
+    pub identity: Identity,
     /// Its generation's scoreboard.
     pub board: Scoreboard,
     /// Its end of the link to the master.
     pub link: Channel,
     /// The workers' end of their channel to the master.
     pub seat: Channel,
+    /// Where the names of imported files go, with `py-autoreload`.
+    pub imports: Option<File>,
     /// The master's pid: the parent of every worker.
     pub master: Pid,
 }
 
 /// Runs the zygote. The caller has closed every descriptor that is not in `birth`.
 pub fn run(birth: Birth) -> ! {
-    title::set(&format!("{}rustwsgi zygote", birth.config.procname_prefix.as_deref().unwrap_or_default()));
+    title::set(&birth.config.title("rustwsgi zygote"));
     let code = match prepare(&birth) {
         Ok((interpreter, app)) => serve(&birth, &interpreter, app.as_ref()),
         Err(error) => {
@@ -70,13 +87,23 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     let began = Instant::now();
     settle(birth)?;
     let config = &birth.config;
-    let interpreter = Interpreter::start(&birth.venv, config)?;
+    let venv = match &birth.venv {
+        Some(venv) => venv.clone(),
+        None => find_venv(config, &birth.directory, &birth.program)?,
+    };
+    reach::check(birth, &venv)?;
+    let inheritance = Inheritance::before();
+    let interpreter = Interpreter::start(&venv, config)?;
+    if let Some(imports) = &birth.imports {
+        interpreter.record_imports(imports.as_raw_fd(), &config.reloading.py_auto_reload_ignore);
+    }
+    birth.drop_at(Moment::Init)?;
     let app = if config.lazy_apps {
         None
     } else {
-        match interpreter.load(config) {
+        match worker::load(&interpreter, config) {
             Ok(app) => Some(app),
-            Err(error) if config.need_app => return Err(error),
+            Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
             Err(error) => {
                 tracing::error!("{error}");
                 tracing::warn!("no app loaded: every request is answered with 500 (`need-app = false`)");
@@ -84,12 +111,10 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
             }
         }
     };
+    birth.drop_at(Moment::Apps)?;
     interpreter.freeze();
-    for thread in interpreter.threads() {
-        tracing::warn!(
-            "the app started the thread `{thread}` at import: it does not exist in the workers; start it \
-             after the fork or set `lazy-apps = true`"
-        );
+    if app.is_some() {
+        inheritance.report(&interpreter);
     }
     let ready = FromZygote::Ready {
         python: interpreter.describe(),
@@ -103,11 +128,11 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
 /// Makes this process the one the configuration asks for: signals, directory, user, environment.
 fn settle(birth: &Birth) -> Result<()> {
     let config = &birth.config;
-    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM];
+    let quit = [Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGCHLD, Signal::SIGUSR2, Signal::SIGALRM];
     // Rust's handlers for these take a kill from outside for a fault of their own and go on.
     let faults = [Signal::SIGSEGV, Signal::SIGBUS];
-    // SIGHUP and SIGINT keep the inherited handler, which does nothing here: a Ctrl-C in the
-    // terminal reaches every process, and the master is the one to act on it.
+    // The others keep the inherited handler, which does nothing here: a Ctrl-C or Ctrl-Z in the
+    // terminal reaches every process, `killall -USR1` too, and the master is the one to act on it.
     signal::default(&quit)
         .and_then(|()| signal::default(&faults))
         .map_err(|error| Error::system("cannot reset signals", error))?;
@@ -116,26 +141,34 @@ fn settle(birth: &Birth) -> Result<()> {
         return Err(Error::new(Code::StartFailed, "the master died while it started"));
     }
     memory::keep_large_blocks();
-    let uid = config.uid.as_deref().and_then(user::uid);
-    let gid = config.gid.as_deref().and_then(user::gid);
-    if user::is_root() && (uid.is_some() || gid.is_some()) {
-        user::become_user(uid, gid)
-            .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-        // Changing the user clears it.
-        process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
+    let variables = variables::wanted(birth)?;
+    environment::change(variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+    confinement::limit(config);
+    let root = user::is_root();
+    // At the start the master has done these already.
+    let again = birth.generation > 1;
+    if again {
+        Phase::Asap.run(config)?;
     }
-    let place = config.app_directory(&birth.directory);
-    std::env::set_current_dir(&place).map_err(|error| {
-        Error::new(Code::DirectoryMissing, format!("cannot change to `{}`: {error}", place.display()))
-            .maybe_at(config.origin("chdir"))
-    })?;
-    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+    birth.enter_jail()?;
+    if again {
+        Phase::InJail.run(config)?;
+        if root {
+            Phase::AsRoot.run(config)?;
+        }
+    }
+    birth.drop_at(Moment::Start)?;
+    if root {
+        Phase::AsUser.run(config)?;
+    }
+    reach::enter(birth)?;
     Ok(())
 }
 
 /// Forks workers until the master closes the link.
 fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
     let mut listeners = Vec::new();
+    let mut forked = HashSet::new();
     loop {
         match birth.link.receive::<ToZygote>() {
             Ok(Some((ToZygote::Listen { sockets }, descriptors))) => match link::adopt(sockets, descriptors) {
@@ -145,8 +178,15 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                     return 1;
                 }
             },
+            Ok(Some((ToZygote::Log, descriptors))) => {
+                for log in &descriptors {
+                    if let Err(error) = dup2_stdout(log).and_then(|()| dup2_stderr(log)) {
+                        tracing::error!("the zygote keeps the old log file: {error}");
+                    }
+                }
+            }
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
-                fork_worker(birth, interpreter, app, &listeners, worker, cell)
+                fork_worker(birth, interpreter, app, &listeners, (worker, forked.insert(worker)), cell)
             }
             Ok(None) => return 0,
             Err(error) => {
@@ -163,23 +203,24 @@ fn fork_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) {
     interpreter.before_fork();
     match process::fork() {
-        Ok(Fork::Child) => match process::fork() {
-            Ok(Fork::Child) => {
+        Ok(Fork::Child) => match (getpid(), process::fork()) {
+            (between, Ok(Fork::Child)) => {
                 // The link is the zygote's: a worker that held it would hide the zygote's death.
-                let _ = nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&birth.link));
+                let _ = nix::unistd::close(birth.link.as_raw_fd());
                 interpreter.after_fork_child();
-                become_worker(birth, interpreter, app, listeners, worker, cell);
+                await_adoption(birth, between);
+                become_worker(birth, interpreter, app, listeners, (worker, first), cell);
             }
-            Ok(Fork::Parent(pid)) => {
+            (_, Ok(Fork::Parent(pid))) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
                 process::exit(0);
             }
-            Err(error) => {
+            (_, Err(error)) => {
                 report(birth, &FromZygote::NotForked { cell, reason: error.to_string() });
                 process::exit(1);
             }
@@ -187,7 +228,17 @@ fn fork_worker(
         Ok(Fork::Parent(between)) => {
             interpreter.after_fork_parent();
             // It exits right after its fork; only a signal could make the wait fail.
-            while let Err(nix::errno::Errno::EINTR) = waitpid(between, None) {}
+            let end = loop {
+                match waitpid(between, None) {
+                    Err(nix::errno::Errno::EINTR) => {}
+                    end => break end,
+                }
+            };
+            // Killed before it could tell, as when memory runs out. Where it had forked already, the
+            // master ends a worker that it was never told of.
+            if let Ok(WaitStatus::Signaled(_, signal, _)) = end {
+                report(birth, &FromZygote::NotForked { cell, reason: format!("killed by {signal}") });
+            }
         }
         Err(error) => {
             interpreter.after_fork_parent();
@@ -202,30 +253,37 @@ fn report(birth: &Birth, message: &FromZygote) {
     }
 }
 
+/// Waits until the process between zygote and worker is gone: the worker watches its parent's death,
+/// so it has to be the right parent already. Whoever adopts it instead of the master is nobody to
+/// work for.
+fn await_adoption(birth: &Birth, between: Pid) {
+    while getppid() == between {
+        let _ = sched_yield();
+    }
+    if getppid() != birth.master {
+        process::exit(1);
+    }
+}
+
 /// The worker's first steps as a process of its own.
 fn become_worker(
     birth: &Birth,
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) -> ! {
-    // The parent's death is watched from here on, so it has to be the right parent already.
-    while getppid() != birth.master {
-        if birth.master != getppid() && crate::sys::process::Handle::open(birth.master).is_err() {
-            process::exit(1);
-        }
-        let _ = sched_yield();
-    }
     let listeners: std::io::Result<Vec<Listener>> = listeners.iter().map(Listener::try_clone).collect();
     match (listeners, birth.seat.try_clone()) {
         (Ok(listeners), Ok(seat)) => worker::run(
             Assignment {
                 id: worker,
+                first,
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),
+                directory: birth.directory.clone(),
                 listeners,
                 board: birth.board.clone(),
                 seat,

@@ -22,6 +22,7 @@ RELOAD = "A reload that fails changes nothing"
 STOP = "`--stop` and `--reload` wait for the outcome"
 TITLES = "Processes are titled"
 SCRIPT_NAME = "SCRIPT_NAME is always there"
+INPUT_TERMINATED = "`wsgi.input_terminated` is there"
 KEEP_ALIVE = "`http-socket` keeps connections alive"
 
 ALL = [value for name, value in list(globals().items()) if name.isupper()]

@@ -10,7 +10,7 @@ from support.ports import free_port
 # What can't be equal: objects, and our own version.
 OBJECTS = {"wsgi.input", "wsgi.errors", "wsgi.file_wrapper", "uwsgi.version"}
 # What the HTTP socket adds for us: uWSGI's lacks it there, its own HTTP router has it.
-OURS_OVER_HTTP = {"REMOTE_PORT"}
+OURS_OVER_HTTP = {"REMOTE_PORT", "wsgi.input_terminated"}
 PORTS = {"SERVER_PORT", "REMOTE_PORT"}
 
 
@@ -56,6 +56,7 @@ def test_over_the_uwsgi_protocol_key_by_key(pair, name):
     theirs, ours = environs(pair, **REQUESTS[name])
 
     theirs.setdefault("SCRIPT_NAME", ["str", ""])  # differences.SCRIPT_NAME
+    assert ours.pop("wsgi.input_terminated") == ["bool", "True"]  # differences.INPUT_TERMINATED
     assert set(ours) == set(theirs)
     for key in set(theirs) - OBJECTS - {"uwsgi.core"}:
         assert ours[key] == theirs[key], key

@@ -180,7 +180,10 @@ class Server:
         def ready():
             if self.process.poll() is not None:
                 raise StartFailed(f"ended with {self.process.returncode}:\n{self.log.text(mark)}")
-            return len(set(WORKER_SPAWNED.findall(self.log.text(mark)))) >= self.wanted
+            text = self.log.text(mark)
+            # Ours says when it serves; a stop before that is a start that failed.
+            up = not self.program.ours or re.search(r"^ready in \d+ ms", text, re.MULTILINE)
+            return up and len(set(WORKER_SPAWNED.findall(text))) >= self.wanted
 
         until(ready, lambda: f"{self.wanted} workers:\n{self.log.text(mark)[-4000:]}", timeout)
         return self
@@ -201,12 +204,12 @@ class Server:
         """The pids of the living workers."""
         found = [pid for pid in processes.children(self.master) if processes.alive(pid)]
         if self.program.ours:
-            found = [pid for pid in found if "worker" in processes.title(pid)]
+            found = [pid for pid in found if "rustwsgi worker" in processes.title(pid)]
         return found
 
     def zygotes(self):
         """The pids of the living zygotes."""
-        return [pid for pid in processes.children(self.master) if "zygote" in processes.title(pid)]
+        return [pid for pid in processes.children(self.master) if "rustwsgi zygote" in processes.title(pid)]
 
     def settle(self, timeout=10.0):
         """Waits until exactly the wanted workers (and one zygote) are there."""

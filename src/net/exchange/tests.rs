@@ -143,3 +143,39 @@ fn chunked_bodies_are_decoded() {
     assert_eq!(exchange.try_read(&mut buffer).unwrap(), Step::Read(0));
     assert_eq!(exchange.body_left(), Some(0));
 }
+
+#[test]
+fn a_file_that_is_not_taken_at_once_goes_on_without_the_exchange() {
+    let path = std::env::temp_dir().join(format!("rustwsgi-delivery-{}", std::process::id()));
+    let bytes: Vec<u8> = (0..4_000_000u32).map(|number| number as u8).collect();
+    std::fs::write(&path, &bytes).unwrap();
+    let open = || std::fs::File::open(&path).unwrap();
+    let (mut small, client) = exchange(Front::Http11, "GET", Body::Length(0));
+    small.leave_files();
+    small.head().start(b"200 OK").unwrap();
+    small.deliver(open(), 10, 5).unwrap();
+    small.try_finish().unwrap();
+    assert!(!small.is_pending() && !small.is_broken());
+    let text = received(&mut small, client);
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n") && text.as_bytes().ends_with(&bytes[10..15])
+    );
+    let (mut big, mut client) = exchange(Front::Http11, "GET", Body::Length(0));
+    big.leave_files();
+    big.head().start(b"200 OK").unwrap();
+    big.deliver(open(), 0, bytes.len() as u64).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    big.try_finish().unwrap();
+    assert_eq!((big.body_bytes(), big.is_pending(), big.is_broken()), (bytes.len() as u64, false, false));
+    let Some(End::Deliver(mut delivery)) = big.end() else { panic!("all of it was taken") };
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        all
+    });
+    while !delivery.advance().unwrap() {
+        std::thread::yield_now();
+    }
+    assert!(matches!(delivery.end(), End::KeepAlive(..)));
+    assert!(reader.join().unwrap().ends_with(&bytes));
+}

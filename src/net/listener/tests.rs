@@ -43,7 +43,7 @@ fn address(text: &str) -> Address {
 }
 
 fn reserve(text: &str) -> Result<Reserved> {
-    Reserved::reserve(Protocol::Uwsgi, &address(text), &Traits::default())
+    Reserved::reserve(Protocol::Uwsgi, &address(text))
 }
 
 fn listen(text: &str) -> Result<Listener> {

@@ -19,8 +19,8 @@ fn environ_is_what_pep_3333_and_uwsgi_say() {
                 "[('CONTENT_LENGTH', ''), ('HTTP_X_CAF', 'Ã©'), ('PATH_INFO', '/x'), ('QUERY_STRING', 'y'), \
                  ('REMOTE_ADDR', '10.0.0.1'), ('REQUEST_METHOD', 'GET'), ('REQUEST_URI', '/x?y'), ('SCRIPT_NAME', ''), \
                  ('SERVER_PROTOCOL', 'HTTP/1.1'), ('uwsgi.node', {node}), ('uwsgi.version', b'2.0.31'), \
-                 ('wsgi.multiprocess', False), ('wsgi.multithread', False), ('wsgi.run_once', False), \
-                 ('wsgi.url_scheme', 'http'), ('wsgi.version', (1, 0))]"
+                 ('wsgi.input_terminated', True), ('wsgi.multiprocess', False), ('wsgi.multithread', False), \
+                 ('wsgi.run_once', False), ('wsgi.url_scheme', 'http'), ('wsgi.version', (1, 0))]"
             )
         );
         assert_eq!(site.eval("type(log[-1]) is dict and log[-1]['wsgi.input'].read()"), "b''");

@@ -29,7 +29,7 @@ use crate::net::stream::Stream;
 use crate::proto::request::{Body, Front, Request};
 
 /// The one interpreter of the test process.
-fn python() -> &'static Interpreter {
+pub(super) fn python() -> &'static Interpreter {
     static PYTHON: OnceLock<Interpreter> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let venv = Venv { kind: Kind::Own, reason: "no venv".to_owned() };
@@ -37,6 +37,11 @@ fn python() -> &'static Interpreter {
         interpreter.let_go();
         interpreter
     })
+}
+
+/// How the only app there is served a request.
+fn came_to(status: u16, exception: bool) -> Served {
+    Served { status, exception, reload: false, app: 0 }
 }
 
 /// A configuration with some fields set.
@@ -188,7 +193,7 @@ def application(environ, start_response):
 fn a_response_is_head_and_chunks() {
     let outcome = served(&format!("{OK}return [b'hello', b' ', b'world']"));
     assert_eq!(outcome.text(), "HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello world");
-    assert_eq!(outcome.served, Served { status: 200, exception: false });
+    assert_eq!(outcome.served, came_to(200, false));
     assert_eq!(outcome.log, "");
     for result in ["[b'x']", "(b'x',)", "b'x'", "iter([b'', b'x'])", "[b'', None, b'x']", "(c for c in [b'x'])"] {
         let outcome = served(&format!("{OK}return {result}"));
@@ -265,7 +270,7 @@ fn whatever_is_raised_gets_the_client_a_500_and_the_log_one_traceback() {
             "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\nInternal Server Error",
             "{lines}"
         );
-        assert_eq!(outcome.served, Served { status: 500, exception: true });
+        assert_eq!(outcome.served, came_to(500, true));
         assert_eq!(outcome.log.matches("Traceback (most recent call last)").count(), 1, "{}", outcome.log);
         assert!(outcome.log.starts_with("exception during GET /x?y (10.0.0.1)\n"), "{}", outcome.log);
         assert!(outcome.log.contains("marker"), "{}", outcome.log);
@@ -358,7 +363,7 @@ fn close_is_called_once_whatever_happens() {
         let mut site = Site::new(&closing(chunks, close));
         let outcome = site.get();
         assert_eq!(site.eval("closed"), "1", "{chunks}");
-        assert_eq!(outcome.served, Served { status, exception }, "{chunks}");
+        assert_eq!(outcome.served, came_to(status, exception), "{chunks}");
         assert_eq!(outcome.body(), body);
         let raised = chunks.matches("raise").count() + close.matches("raise").count();
         assert_eq!(outcome.log.matches("Traceback").count(), raised, "{}", outcome.log);

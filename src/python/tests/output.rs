@@ -43,7 +43,7 @@ def application(environ, start_response):
         for _ in 0..2 {
             let outcome = site.get();
             assert_eq!(outcome.body().len(), body, "{open}: {}", outcome.log);
-            assert_eq!(outcome.served, Served { status: 200, exception: false });
+            assert_eq!(outcome.served, came_to(200, false));
         }
         assert_eq!(site.eval("[f.closed for f in files]"), "[True, True]", "{open}");
     }

@@ -3,38 +3,11 @@
 //! Part of the option table, see `options`. A row is: the names and the one-letter form, the kind of
 //! value, the rank and, unless the kind says it all, the description.
 
-use super::super::NUMBER;
 use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 
 planned! {
     StaticFiles, State::NotYet => {
-        ["check-static"] Text, Common, "serves a file of this directory where the path names one";
-        ["check-static-docroot"] Switch, Rare, "serves files of DOCUMENT_ROOT";
-        ["static-check"] Text, Rare;
-        ["static-map"] List, Common, "serves the files of a directory below a path: `/static=/srv/static`";
-        ["static-map2"] List, Common, "the same, with the whole path looked up in the directory";
-        ["static-skip-ext"] List, Common, "serves no files that end in this";
-        ["static-index"] List, Common, "the file to serve for a directory";
-        ["static-safe"] List, Common, "serves links that lead to this directory";
-        ["static-cache-paths"] NUMBER, Common, "remembers the paths of files for this many seconds";
         ["static-cache-paths-name"] Text, Rare;
-        ["mimefile" "mime-file"] List, Common, "reads a file with types of files";
-        ["static-expires-type"] List, Common, "sets Expires for files of a type";
-        ["static-expires-type-mtime"] List, Rare;
-        ["static-expires"] List, Common, "sets Expires for files that match";
-        ["static-expires-mtime"] List, Rare;
-        ["static-expires-uri"] List, Common, "sets Expires for request URIs that match";
-        ["static-expires-uri-mtime"] List, Rare;
-        ["static-expires-path-info"] List, Rare;
-        ["static-expires-path-info-mtime"] List, Rare;
-        ["static-gzip"] List, Common, "serves `file.gz` for files that match, to clients that take it";
-        ["static-gzip-all"] Switch, Common, "serves `file.gz` to clients that take it";
-        ["static-gzip-dir" "static-gzip-prefix"] List, Rare, "serves `file.gz` for files of this directory";
-        ["static-gzip-ext" "static-gzip-suffix"] List, Rare, "serves `file.gz` for files that end in this";
-        ["honour-range"] Switch, Common, "serves parts of files";
-        ["offload-threads" "offload-thread"] NUMBER, Common, "how many threads send files on the workers' behalf";
-        ["file-serve-mode"] Text, Common, "has the front end send the files";
-        ["fileserve-mode"] Text, Rare;
         ["disable-sendfile"] Switch, Rare, "copies files instead of leaving that to the kernel";
     }
     Routing, State::NotYet => {

@@ -49,15 +49,8 @@ planned! {
         ["zerg-server"] Text, Rare, "offers the sockets to other instances over this UNIX socket";
     }
     Application, State::NotYet => {
-        ["eval"] Text, Rare, "Python code that defines the application";
         ["test", 'J'] Text, Rare;
         ["py-programname" "py-program-name"] Text, Rare, "the program name that Python is told";
-        ["pymodule-alias"] List, Rare, "gives a Python module another name";
-        ["post-pymodule-alias"] List, Rare;
-        ["import" "pyimport" "py-import" "python-import"] List, Common, "imports a Python module when a worker starts";
-        ["shared-import" "shared-pyimport" "shared-py-import" "shared-python-import"] List, Rare, "imports a Python module before the workers are forked";
-        ["pyargv"] Text, Common, "sets `sys.argv`";
-        ["optimize", 'O'] NUMBER, Rare, "Python's optimisation level";
         ["pecan"] Text, Rare, "loads a Pecan configuration";
         ["paste"] Text, Common, "loads the application from a PasteDeploy URI";
         ["paste-logger"] Switch, Common, "sets up logging from the PasteDeploy file";
@@ -73,35 +66,17 @@ planned! {
         ["py"] Text, Rare;
         ["pyrun"] Text, Common, "runs a Python script in place of serving";
         ["py-tracebacker"] Text, Common, "shows the Python stacks of a worker over a UNIX socket";
-        ["start_response-nodelay"] Switch, Rare, "sends the head within `start_response`";
-        ["wsgi-strict"] Switch, Rare, "takes no bytes object in place of an iterable";
-        ["wsgi-accept-buffer" "wsgi-accept-buffers"] Switch, Rare, "takes buffers other than bytes as parts of a response";
-        ["wsgi-disable-file-wrapper"] Switch, Common, "takes `wsgi.file_wrapper` away from the application";
         ["python-version"] Switch, Rare, "shows the version of Python";
         ["python-raw"] Text, Rare;
         ["py-sharedarea"] List, Rare;
         ["python-worker-override"] Text, Rare, "runs a Python script in place of the worker's loop";
-        ["py-executable" "py-sys-executable"] Text, Rare, "sets `sys.executable`";
     }
     Requests, State::NotYet => {
-        ["ignore-write-errors"] Switch, Common, "does not log that a client went away while it was written to";
-        ["write-errors-tolerance"] NUMBER, Rare, "how many failed writes to a client are tolerated";
-        ["write-errors-exception-only"] Switch, Rare, "leaves failed writes out of the log and raises only";
-        ["disable-write-exception"] Switch, Common, "does not raise when a client went away while it was written to";
         ["max-vars", 'v'] NUMBER, Rare, "how many variables a request may have";
-        ["max-apps"] NUMBER, Rare, "how many applications a worker may have";
         ["cgi-mode", 'c'] Switch, Rare;
-        ["limit-post"] NUMBER, Common, "refuses bodies longer than this many bytes";
-        ["post-buffering"] NUMBER, Common, "keeps bodies longer than this many bytes in a file";
-        ["post-buffering-bufsize"] NUMBER, Common, "the buffer for bodies, in bytes";
         ["body-read-warning"] NUMBER, Rare, "warns when more than this many megabytes of a body are read";
         ["upload-progress"] Text, Common, "writes the progress of uploads to files in a directory";
-        ["no-default-app"] Switch, Common, "answers paths that no application is mounted at with an error";
-        ["manage-script-name"] Switch, Common, "sets SCRIPT_NAME and PATH_INFO for mounted applications";
-        ["ignore-script-name"] Switch, Rare, "leaves SCRIPT_NAME as the front end sends it";
-        ["catch-exceptions"] Switch, Common, "shows the traceback of an exception to the client";
         ["exception-handler"] List, Common, "hands exceptions to a handler";
-        ["mount" "worker-mount"] List, Common, "serves an application below a path: `/path=module:callable`";
         ["vhost"] Switch, Common, "serves a virtual environment and application for each host";
         ["vhost-host"] Switch, Rare;
         ["error-page-403"] List, Rare, "the page for a response of status 403";
@@ -112,12 +87,9 @@ planned! {
         ["websockets-max-size" "websocket-max-size"] NUMBER, Rare, "how many kilobytes a WebSocket message may have";
         ["chunked-input-limit"] NUMBER, Common, "how many bytes a chunk of a chunked body may have";
         ["chunked-input-timeout"] NUMBER, Common, "how many seconds to wait for a chunk of a body";
-        ["add-header"] List, Common, "adds a header to each response";
-        ["rem-header" "del-header"] List, Common, "removes a header from each response";
         ["collect-header" "response-header-collect"] List, Common, "keeps a response header as a variable";
         ["pull-header"] List, Common, "keeps a response header as a variable and removes it";
         ["allowed-modifiers"] Text, Rare;
         ["remap-modifier"] Text, Rare;
-        ["response-headers-limit"] NUMBER, Rare, "how many bytes the headers of a response may have";
     }
 }

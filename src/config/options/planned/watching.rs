@@ -52,7 +52,6 @@ planned! {
         ["stats-pusher-default-freq" "stats-pushers-default-freq"] NUMBER, Rare;
         ["stats-no-cores"] Switch, Rare, "leaves the cores out of the statistics";
         ["stats-no-metrics"] Switch, Rare, "leaves the metrics out of the statistics";
-        ["master-fifo"] List, Common, "takes commands over a named pipe";
         ["notify-socket"] Text, Common, "reports to a notification socket";
         ["snmp"] OptionalText, Rare, "answers SNMP requests";
         ["snmp-community"] List, Rare, "the SNMP community";
@@ -82,7 +81,6 @@ planned! {
         ["rrdtool-lib"] Text, Rare;
     }
     Commands, State::NotYet => {
-        ["get"] List, Rare, "shows the value of an option";
         ["pause"] Text, Rare, "pauses the instance that the pid file names";
         ["suspend"] Text, Rare, "pauses the instance that the pid file names";
         ["resume"] Text, Rare, "resumes the instance that the pid file names";

@@ -79,12 +79,13 @@ impl Config {
 
     /// uWSGI: `protocol` is what `socket` speaks; `uwsgi-socket` and the others say it themselves.
     fn check_protocol(&mut self, findings: &mut Findings) {
-        const LATER: &[&str] = &["fastcgi", "fastcgi-nph", "raw", "puwsgi", "https"];
+        const LATER: &[&str] = &["fastcgi-nph", "raw", "puwsgi", "https"];
         let Some(protocol) = &self.protocol else { return };
         match protocol.as_str() {
             "uwsgi" => {}
             "http" | "http11" => self.plain_sockets_speak(Protocol::Http),
             "scgi" => self.plain_sockets_speak(Protocol::Scgi),
+            "fastcgi" => self.plain_sockets_speak(Protocol::Fastcgi),
             "scgi-nph" => self.plain_sockets_speak(Protocol::ScgiNph),
             later if LATER.contains(&later) => {
                 let message = format!("the protocol `{later}` is not built yet");
@@ -256,6 +257,7 @@ fn title(protocol: Protocol) -> &'static str {
         Protocol::Uwsgi => "uwsgi",
         Protocol::Http | Protocol::HttpRouter => "HTTP",
         Protocol::Scgi | Protocol::ScgiNph => "SCGI",
+        Protocol::Fastcgi => "FastCGI",
     }
 }
 

@@ -39,6 +39,8 @@ pub enum Protocol {
     Scgi,
     /// SCGI, answered with whole HTTP responses (uWSGI: `--scgi-nph-socket`).
     ScgiNph,
+    /// FastCGI (uWSGI: `--fastcgi-socket`).
+    Fastcgi,
 }
 
 impl Protocol {
@@ -49,6 +51,7 @@ impl Protocol {
             Self::Http | Self::HttpRouter => "http",
             Self::Scgi => "scgi",
             Self::ScgiNph => "scgi-nph",
+            Self::Fastcgi => "fastcgi",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Bytes in and out, without I/O: the uwsgi packet, the HTTP head, the SCGI head, the PROXY
+//! Bytes in and out, without I/O: the uwsgi packet, the HTTP head, the SCGI head, FastCGI, the PROXY
 //! header, the response head.
 //!
 //! Given bytes, a parser answers with a [`request::Request`], "need more", or a
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chunked;
+pub mod fastcgi;
 pub mod http;
 pub mod proxy;
 pub mod refusal;

@@ -66,6 +66,9 @@ pub enum Refusal {
     /// SCGI: a head that is no netstring of variables.
     #[error("bad SCGI head: {0}")]
     Scgi(&'static str),
+    /// FastCGI: records that are none, or not in their order.
+    #[error("bad FastCGI: {0}")]
+    Fastcgi(&'static str),
     /// The client closed in the middle of a head.
     #[error("the client closed after {0} bytes of a head")]
     Incomplete(usize),

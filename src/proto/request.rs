@@ -77,6 +77,8 @@ pub enum Body {
     Length(u64),
     /// HTTP chunked coding follows the head.
     Chunked,
+    /// FastCGI records follow the head, with this many bytes in them.
+    Records(u64),
 }
 
 /// Which protocol the request came in.
@@ -90,6 +92,8 @@ pub enum Front {
     Http11,
     /// SCGI: the answer is a CGI response, its status in a header, ended by closing the connection.
     Scgi,
+    /// FastCGI, with the request's id: the answer is a CGI response in records.
+    Fastcgi(u16),
 }
 
 impl Front {
@@ -196,6 +200,11 @@ impl Request {
     /// Takes the bytes of a whole uwsgi block, to which [`Request::note`] then refers.
     pub(super) fn take_block(&mut self, block: &[u8]) {
         self.block.extend_from_slice(block);
+    }
+
+    /// The bytes taken.
+    pub(super) fn block(&self) -> &[u8] {
+        &self.block
     }
 
     /// Notes a variable that stands in the block taken before.

@@ -73,7 +73,7 @@ impl Gate {
             has_proxy_header: match protocol {
                 Protocol::HttpRouter => http.http_enable_proxy_protocol,
                 Protocol::Http => http.enable_proxy_protocol,
-                Protocol::Uwsgi | Protocol::Scgi | Protocol::ScgiNph => false,
+                Protocol::Uwsgi | Protocol::Scgi | Protocol::ScgiNph | Protocol::Fastcgi => false,
             },
             most_expected: number(&http.http_manage_expect).filter(|_| direct).unwrap_or(u64::MAX),
             vars: vars.map(|(name, value)| (name.into(), value.into())).collect(),

@@ -9,7 +9,7 @@ use super::connection::Peer;
 use super::gate::Gate;
 use crate::net::listener::Protocol;
 use crate::proto::refusal::Refusal;
-use crate::proto::response;
+use crate::proto::{fastcgi, response};
 use crate::sys::clock;
 
 /// Lines a second that a worker logs about refused requests.
@@ -67,9 +67,10 @@ pub fn answer(protocol: Protocol, refusal: &Refusal) -> Vec<u8> {
     let version: &[u8] = match protocol {
         Protocol::Http | Protocol::HttpRouter => b"HTTP/1.1",
         Protocol::Uwsgi | Protocol::ScgiNph => b"HTTP/1.0",
-        Protocol::Scgi => b"Status:",
+        Protocol::Scgi | Protocol::Fastcgi => b"Status:",
     };
-    response::canned(version, refusal.status(), &refusal.to_string())
+    let answer = response::canned(version, refusal.status(), &refusal.to_string());
+    if protocol == Protocol::Fastcgi { fastcgi::whole(&answer) } else { answer }
 }
 
 /// Logs a refused request, as the rate allows.

@@ -21,6 +21,9 @@ options! {
     /// listens for SCGI and answers with whole HTTP responses
     ["scgi-nph-socket"] Socket(Protocol::ScgiNph), Sockets, Rare, "0.2.0", Works;
 
+    /// listens for FastCGI, as nginx's `fastcgi_pass` speaks it
+    ["fastcgi-socket"] Socket(Protocol::Fastcgi), Sockets, Common, "0.2.0", Works;
+
     /// how many seconds a client of an `http` socket may keep a read or a write waiting
     ["http-timeout"] from(1), Sockets, Common, "0.2.0", Works
         => http_timeout: u64 = 60;

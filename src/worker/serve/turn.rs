@@ -13,7 +13,7 @@ use crate::net::stream::Stream;
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Body;
 use crate::proto::request::Front;
-use crate::proto::{Parsed, http, proxy, scgi, uwsgi};
+use crate::proto::{Parsed, fastcgi, http, proxy, scgi, uwsgi};
 use crate::sys::clock;
 use crate::worker::connection::{About, Connection, Peer, Phase};
 use crate::worker::connections::Parking;
@@ -114,6 +114,7 @@ impl CoreLoop<'_> {
                 }
                 parsed
             }
+            Protocol::Fastcgi => fastcgi::parse(held, limit, &mut self.request)?,
             Protocol::Http | Protocol::HttpRouter
                 if fresh < held.len() && held.len() <= limit && !held[held.len() - fresh..].contains(&b'\n') =>
             {

@@ -15,7 +15,6 @@ planned! {
         ["https-socket"] List, Common, "listens for HTTPS; `address,certificate,key`";
         ["https-socket-modifier1"] NUMBER, Rare;
         ["https-socket-modifier2"] NUMBER, Rare;
-        ["fastcgi-socket"] List, Common, "listens for FastCGI";
         ["fastcgi-nph-socket"] List, Rare, "listens for FastCGI and answers with whole HTTP responses";
         ["fastcgi-modifier1"] NUMBER, Rare;
         ["fastcgi-modifier2"] NUMBER, Rare;

@@ -322,7 +322,7 @@ options! {
     ["http-socket"] Socket(Protocol::Http), Sockets, Core, "0.1.0", Works;
 
     /// what `socket` speaks: `uwsgi` or `http`
-    /// uWSGI also has `fastcgi`, `scgi` and `raw`, which are not built yet.
+    /// Or `scgi` or `fastcgi`. uWSGI also has `raw`, which is not built yet.
     ["protocol" "socket-protocol"] Text, Sockets, Common, "0.1.0", Works
         => protocol: Option<String> = None;
 

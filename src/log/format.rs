@@ -169,7 +169,7 @@ impl Format {
             Fact::HeadSize => line.head_bytes as u64,
             Fact::Size => line.body_bytes + line.head_bytes as u64,
             Fact::ContentLength => match line.request.body {
-                Body::Length(length) => length,
+                Body::Length(length) | Body::Records(length) => length,
                 Body::Chunked => 0,
             },
             Fact::Micros => line.micros,

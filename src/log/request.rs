@@ -145,7 +145,7 @@ impl RequestLine<'_> {
     /// Bytes of the uwsgi packet that holds the variables, which uWSGI makes of HTTP requests, too.
     pub(super) fn packet_bytes(&self) -> u64 {
         match self.request.front {
-            Front::Uwsgi => self.request.head_size as u64,
+            Front::Uwsgi | Front::Scgi | Front::Fastcgi(_) => self.request.head_size as u64,
             Front::Http10 | Front::Http11 => {
                 self.request.vars().map(|(key, value)| (key.len() + value.len() + 4) as u64).sum()
             }

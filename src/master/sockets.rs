@@ -12,7 +12,7 @@ use super::{activation, privileges};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
-use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
+use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved, Traits};
 use crate::sys::user;
 
 /// One socket of the configuration to come.
@@ -29,6 +29,7 @@ enum Planned {
 pub struct Plan {
     sockets: Vec<Planned>,
     access: Access,
+    traits: Traits,
     backlog: u32,
 }
 
@@ -36,9 +37,10 @@ impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
         let base = config.app_directory(directory);
+        let traits = traits(config);
         let mut sockets: Vec<Planned> = Vec::new();
         for setting in &config.sockets {
-            let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
+            let address = address(config, &setting.address, &base).map_err(|error| error.at(&setting.setting))?;
             let address = match address {
                 Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
                 other => other,
@@ -48,7 +50,8 @@ impl Plan {
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
-                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
+                    let reserved = Reserved::reserve_with(protocol, &address, &traits);
+                    Planned::New(reserved.map_err(|error| error.at(&setting.setting))?)
                 }
             });
         }
@@ -65,7 +68,7 @@ impl Plan {
             return Err(Error::new(Code::NothingToServe, "no socket to serve on")
                 .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
         }
-        Ok(Self { sockets, access: access(config)?, backlog: config.listen })
+        Ok(Self { sockets, access: access(config)?, traits, backlog: config.listen })
     }
 
     /// Opens what is new and keeps what stays; in the configuration's order. On failure what was
@@ -90,7 +93,12 @@ impl Plan {
                 Planned::New(reserved) => reserved.listen(backlog, &self.access),
             };
             match listener {
-                Ok(listener) => listeners.push(listener),
+                Ok(listener) => {
+                    if let Err(error) = self.traits.apply(&listener) {
+                        tracing::warn!("cannot set the options of the socket {}: {error}", listener.name);
+                    }
+                    listeners.push(listener);
+                }
                 Err(error) => {
                     discard(&listeners, open);
                     return Err(error);
@@ -131,6 +139,26 @@ pub fn discard(gone: &[Listener], staying: &[Listener]) {
 pub fn discard_if(listeners: &[Listener], vacuum: bool) {
     if vacuum {
         discard(listeners, &[]);
+    }
+}
+
+/// Where to listen; a path is a name where `abstract-socket` says so.
+fn address(config: &Config, text: &str, base: &Path) -> Result<Address> {
+    match Address::parse(text, base)? {
+        Address::Unix(_) if config.http.abstract_socket => Address::parse(&format!("@{text}"), base),
+        address => Ok(address),
+    }
+}
+
+/// What the kernel is told of every socket.
+fn traits(config: &Config) -> Traits {
+    let http = &config.http;
+    Traits {
+        keepalive: http.so_keepalive,
+        send_buffer: http.socket_sndbuf,
+        receive_buffer: http.socket_rcvbuf,
+        freebind: http.freebind,
+        reuse_port: http.reuse_port,
     }
 }
 

@@ -11,12 +11,14 @@ use bytes::{Buf, BytesMut};
 use thiserror::Error;
 
 use super::stream::{Interest, Stream};
-use crate::proto::chunked::Decoder;
 use crate::proto::request::{Body, Front, Known, Request};
 use crate::proto::response::Head;
+use crate::proto::{chunked, fastcgi};
 use delivery::Rest;
+use records::Decoder;
 
 mod delivery;
+mod records;
 
 pub use delivery::Delivery;
 
@@ -92,7 +94,8 @@ pub enum End {
 #[derive(Debug)]
 enum Input {
     Length(u64),
-    Chunked(Decoder),
+    /// As the body itself tells.
+    Coded(Decoder),
 }
 
 /// How the response's body ends.
@@ -135,6 +138,8 @@ pub struct Exchange {
     /// Bytes of the chunk begun that are still to come from the caller.
     frame_left: usize,
     frames: bool,
+    /// FastCGI: the request's id, until the answer's end is said.
+    records: Option<u16>,
     head_bytes: usize,
     body_bytes: u64,
     surplus: u64,
@@ -174,6 +179,7 @@ impl Exchange {
             out_at: 0,
             frame_left: 0,
             frames: false,
+            records: None,
             head_bytes: 0,
             body_bytes: 0,
             surplus: 0,
@@ -190,9 +196,15 @@ impl Exchange {
         self.stream = Some(stream);
         self.serial += 1;
         self.timeout = timeout;
+        let id = match request.front {
+            Front::Fastcgi(id) => Some(id),
+            _ => None,
+        };
+        self.records = id;
         self.input = match request.body {
             Body::Length(length) => Input::Length(length),
-            Body::Chunked => Input::Chunked(Decoder::new()),
+            Body::Chunked => Input::Coded(Decoder::Chunked(chunked::Decoder::new())),
+            Body::Records(length) => Input::Coded(Decoder::Records(fastcgi::Decoder::new(id.unwrap_or(0), length))),
         };
         self.ahead = ahead;
         self.expects_continue = request.expects_continue;
@@ -230,8 +242,8 @@ impl Exchange {
     pub fn body_left(&self) -> Option<u64> {
         match &self.input {
             Input::Length(left) => Some(*left),
-            Input::Chunked(decoder) if decoder.is_done() => Some(0),
-            Input::Chunked(_) => None,
+            Input::Coded(decoder) if decoder.is_done() => Some(0),
+            Input::Coded(_) => None,
         }
     }
 
@@ -281,7 +293,7 @@ impl Exchange {
                 *left -= count as u64;
                 Ok(Step::Read(count))
             }
-            Input::Chunked(decoder) => loop {
+            Input::Coded(decoder) => loop {
                 let (consumed, produced) = decoder.decode(&self.ahead, buffer).map_err(|_| BodyError::Chunked)?;
                 self.ahead.advance(consumed);
                 if produced > 0 || decoder.is_done() {
@@ -328,11 +340,7 @@ impl Exchange {
     /// Says that the body will be exactly `length` bytes, where the app did not: HTTP then needs
     /// no chunked coding. Without effect on the uwsgi protocol, where nothing is added.
     pub fn announce(&mut self, length: u64) {
-        if !self.head_sent
-            && self.front != Front::Uwsgi
-            && self.head.content_length().is_none()
-            && self.head.allows_body()
-        {
+        if !self.head_sent && self.front.is_http() && self.head.content_length().is_none() && self.head.allows_body() {
             let mut digits = [0; 20];
             let mut rest = &mut digits[..];
             if write!(rest, "{length}").is_ok() {
@@ -359,8 +367,12 @@ impl Exchange {
             self.frames = true;
             self.frame_left = wanted;
         }
-        let taken = self.push(&chunk[..wanted])?;
+        let piece = self.in_record(wanted);
+        let taken = self.push(&chunk[..piece])?;
         self.body_bytes += taken as u64;
+        if self.records.is_some() {
+            self.frame_left -= taken;
+        }
         match &mut self.framing {
             Framing::Length(left) => *left -= taken as u64,
             Framing::Chunked => self.frame_left -= taken,
@@ -433,6 +445,7 @@ impl Exchange {
             Framing::Length(left) if left > 0 => self.abort(),
             _ => {}
         }
+        self.end_records();
         self.push(b"").map(|_| ())
     }
 
@@ -496,7 +509,7 @@ impl Exchange {
             *left -= skipped as u64;
         }
         let unread = self.body_left() != Some(0);
-        let keep_alive = self.keep_alive && self.front != Front::Uwsgi && !unread;
+        let keep_alive = self.keep_alive && self.front.is_http() && !unread;
         let stream = match self.delivery(stream, keep_alive) {
             Ok(delivery) => return Some(End::Deliver(delivery)),
             Err(stream) => stream,
@@ -518,7 +531,7 @@ impl Exchange {
             return;
         }
         self.head_sent = true;
-        let http = self.front != Front::Uwsgi;
+        let http = self.front.is_http();
         self.framing = if self.head_only || !self.head.allows_body() {
             Framing::None
         } else if let Some(length) = self.head.content_length() {
@@ -542,7 +555,9 @@ impl Exchange {
             (true, _, false) if self.head.wants_close() => b"",
             (true, _, false) => b"Connection: close\r\n",
         };
+        let start = self.out.len();
         self.head_bytes = self.head.write(&self.protocol, framing, &mut self.out);
+        self.frame_head(start);
     }
 
     /// Writes what is queued and then `chunk`; returns how much of `chunk` left.
@@ -578,6 +593,8 @@ fn protocol(request: &Request) -> &[u8] {
     match request.front {
         Front::Http11 => b"HTTP/1.1",
         Front::Http10 => b"HTTP/1.0",
+        // The CGI way: the front end makes its status line of a header.
+        Front::Scgi | Front::Fastcgi(_) => b"Status:",
         Front::Uwsgi => match request.known(Known::ServerProtocol) {
             Some(protocol)
                 if !protocol.is_empty() && protocol.len() <= 16 && protocol.iter().all(u8::is_ascii_graphic) =>

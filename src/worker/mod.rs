@@ -213,7 +213,7 @@ impl Worker {
         let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
-        let gates = listeners.into_iter().map(Gate::new).collect::<Vec<_>>();
+        let gates = listeners.into_iter().map(|listener| Gate::new(listener, &config)).collect::<Vec<_>>();
         let connections = [Connections::new(1)?, Connections::new(2)?];
         let pokes = Watch::new(&[Signal::SIGWINCH])?;
         connections[0].watch(&watch)?;

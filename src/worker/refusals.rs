@@ -9,7 +9,7 @@ use super::connection::Peer;
 use super::gate::Gate;
 use crate::net::listener::Protocol;
 use crate::proto::refusal::Refusal;
-use crate::proto::response;
+use crate::proto::{fastcgi, response};
 use crate::sys::clock;
 
 /// Lines a second that a worker logs about refused requests.
@@ -65,10 +65,12 @@ impl Rate {
 /// The answer to a refused request, whole.
 pub fn answer(protocol: Protocol, refusal: &Refusal) -> Vec<u8> {
     let version: &[u8] = match protocol {
-        Protocol::Http => b"HTTP/1.1",
-        Protocol::Uwsgi => b"HTTP/1.0",
+        Protocol::Http | Protocol::HttpRouter => b"HTTP/1.1",
+        Protocol::Uwsgi | Protocol::ScgiNph => b"HTTP/1.0",
+        Protocol::Scgi | Protocol::Fastcgi => b"Status:",
     };
-    response::canned(version, refusal.status(), &refusal.to_string())
+    let answer = response::canned(version, refusal.status(), &refusal.to_string());
+    if protocol == Protocol::Fastcgi { fastcgi::whole(&answer) } else { answer }
 }
 
 /// Logs a refused request, as the rate allows.
@@ -80,6 +82,7 @@ pub fn log(rate: &Rate, worker: usize, gate: &Gate, peer: &Peer, refusal: &Refus
     };
     let hint = match refusal {
         Refusal::WrongProtocol("HTTP") => "; use `http-socket` for HTTP clients",
+        Refusal::Proxy(_) => "; without `enable-proxy-protocol` none is expected",
         Refusal::TooLarge { limit, .. } if *limit < MOST_BUFFER => "; raise `buffer-size` to take it",
         _ => "",
     };
@@ -109,5 +112,6 @@ mod tests {
         let large = text(Protocol::Uwsgi, Refusal::TooLarge { size: 9, limit: 8 });
         assert!(large.starts_with("HTTP/1.0 431 "), "{large}");
         assert!(text(Protocol::Http, Refusal::Timeout).starts_with("HTTP/1.1 408 "));
+        assert!(text(Protocol::Scgi, Refusal::Timeout).starts_with("Status: 408 "));
     }
 }

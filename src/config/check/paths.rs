@@ -37,7 +37,8 @@ impl Config {
                 findings.fail(self.missing(Code::DirectoryMissing, option, "its directory is not there", &path));
             }
         }
-        for socket in self.sockets.iter().filter(|socket| super::is_unix(&socket.address)) {
+        for socket in self.sockets.iter().filter(|socket| super::is_unix(&socket.address) && !self.http.abstract_socket)
+        {
             let path = outside(Path::new(&socket.address));
             if !socket.address.starts_with('@') && path.parent().is_some_and(|parent| !parent.is_dir()) {
                 let message = format!("`{}`: its directory is not there", socket.address);

@@ -9,7 +9,7 @@
 //! | 7 | [`master`] | supervises zygotes and workers; never runs Python |
 //! | 6 | [`zygote`] | imports the app once, forks workers on request |
 //! | 5 | [`worker`] | serves requests |
-//! | 4 | [`python`] | the interpreter, the app, WSGI |
+//! | 4 | [`python`], [`stats`] | the interpreter, the app, WSGI; figures as documents |
 //! | 3 | [`log`] | where lines go and what a request line says |
 //! | 2 | [`config`] | THE option table, the ini reader, messages about both |
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
@@ -24,6 +24,7 @@ pub mod net;
 pub mod proto;
 pub mod python;
 pub mod scoreboard;
+pub mod stats;
 pub mod sys;
 pub mod worker;
 pub mod zygote;

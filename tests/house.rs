@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("zygote", 6),
     ("worker", 5),
     ("python", 4),
+    ("stats", 4),
     ("log", 3),
     ("config", 2),
     ("net", 1),

@@ -18,6 +18,7 @@ use super::harakiri::Harakiri;
 use super::pause::Pausing;
 use super::pidfile::Pidfile;
 use super::sockets::{self, Plan};
+use super::stats::Figures;
 use super::watch::Triggers;
 use super::{Master, Phase, control};
 use crate::config::{Config, Source};
@@ -51,6 +52,7 @@ struct Prepared {
     warnings: Vec<String>,
     venv: Venv,
     plan: Plan,
+    figures: Figures,
 }
 
 /// Serves what `source` describes until it is stopped; returns the exit code. `program` is the
@@ -103,10 +105,12 @@ fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
         let plan = Plan::make(&config, directory, &[])?;
-        Ok((venv, plan))
+        let mut figures = Figures::new();
+        figures.plan(&config, directory)?;
+        Ok((venv, plan, figures))
     };
-    let (venv, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, warnings, venv, plan })
+    let (venv, plan, figures) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, warnings, venv, plan, figures })
 }
 
 /// Goes to where the instance will live: the background, the log file.
@@ -141,7 +145,7 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, warnings, venv, plan } = prepared;
+        let Prepared { config, warnings, venv, plan, figures } = prepared;
         let made = || -> Result<_> {
             title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
@@ -190,6 +194,8 @@ impl Master {
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
             recycle: super::Recycle::default(),
+            ledger: super::Ledger::default(),
+            figures,
             out_of_memory: super::OutOfMemory::watch(),
             cheaper: None,
             phase: Phase::Starting,

@@ -37,6 +37,7 @@ mod events;
 mod fifo;
 mod generation;
 mod harakiri;
+mod ledger;
 mod pause;
 mod pidfile;
 mod recycle;
@@ -44,6 +45,7 @@ mod reload;
 mod respawn;
 mod shutdown;
 mod sockets;
+mod stats;
 pub mod status;
 mod turnover;
 mod watch;
@@ -59,12 +61,14 @@ use events::{Event, Events};
 use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
+use ledger::Ledger;
 use pause::Pausing;
 use pidfile::Pidfile;
 use recycle::Recycle;
 use reload::{Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
+use stats::Figures;
 use turnover::Turnover;
 use watch::Triggers;
 
@@ -109,6 +113,8 @@ pub struct Master {
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
     recycle: Recycle,
+    ledger: Ledger,
+    figures: Figures,
     out_of_memory: OutOfMemory,
     /// What is known of the load; none where it does not matter.
     cheaper: Option<Cheaper>,
@@ -167,6 +173,8 @@ impl Master {
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
                 Event::Knocked => self.knocked(),
+                // Who asked may be gone.
+                Event::Looked(asker) => drop(asker.send(self.snapshot())),
                 // Heard below, like whatever else comes in meanwhile.
                 Event::Workers | Event::Tick => {}
             }

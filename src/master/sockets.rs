@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid};
 use socket2::SockRef;
 
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
 use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
@@ -34,16 +34,26 @@ pub struct Plan {
 impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
+        let wanted = config.sockets.iter().map(|it| (it.address.as_str(), it.protocol, Some(&it.setting)));
+        Self::of(config, directory, wanted, open)
+    }
+
+    /// The same for sockets that are not the app's.
+    pub fn of<'a>(
+        config: &Config,
+        directory: &Path,
+        wanted: impl Iterator<Item = (&'a str, Protocol, Option<&'a Setting>)>,
+        open: &[Listener],
+    ) -> Result<Self> {
         let base = config.app_directory(directory);
         let mut sockets: Vec<Planned> = Vec::new();
-        for setting in &config.sockets {
-            let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
-            let protocol = setting.protocol;
+        for (address, protocol, setting) in wanted {
+            let address = Address::parse(address, &base).map_err(|error| error.maybe_at(setting))?;
             let kept = open.iter().position(|listener| listener.address == address);
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
-                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
+                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.maybe_at(setting))?)
                 }
             });
         }

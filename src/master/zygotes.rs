@@ -42,6 +42,7 @@ impl Master {
     pub(super) fn zygote_said(&mut self, number: u64, message: FromZygote) {
         match message {
             FromZygote::Ready { python, app, millis } => {
+                self.app_imported(number, app.is_some(), millis);
                 tracing::info!("{python}");
                 if let Some(app) = app {
                     tracing::info!("WSGI app 0 (mountpoint='') ready in {millis} ms: {app}");
@@ -80,6 +81,7 @@ impl Master {
                 coming.hand_over(&self.coming_listeners)
             })
         });
+        let handed = handed.and_then(|()| self.figures.open());
         if let Err(error) = handed {
             self.coming_failed(error);
             return;
@@ -88,6 +90,7 @@ impl Master {
             for listener in &self.coming_listeners {
                 tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
             }
+            self.serve_figures();
             if let Err(error) = self.drop_privileges().and_then(|()| self.open_fifo(number)) {
                 self.coming_failed(error);
                 return;

@@ -13,7 +13,7 @@ use super::sharing::Sharing;
 use crate::log::{self, request::Clock, request::RequestLine};
 use crate::proto::request::{Known, Request};
 use crate::python::{self, App, Gil, Served};
-use crate::scoreboard::{Cell, CoreCell};
+use crate::scoreboard::{Cell, CoreCell, Ended};
 use crate::sys::clock;
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
@@ -107,7 +107,7 @@ impl<'w> Record<'w> {
         let micros = (clock::monotonic() - self.began) / 1000;
         let (core, cell, worker) = (self.core(), self.cell(), self.worker);
         core.end();
-        core.requests.fetch_add(1, Relaxed);
+        core.count(Ended { status: served.status, micros, exception: served.exception, ..Ended::default() });
         let worker_requests = cell.requests.fetch_add(1, Relaxed) + 1;
         let total_requests = worker.board.totals().requests.fetch_add(1, Relaxed) + 1;
         cell.tx.fetch_add(sent.head_bytes as u64 + sent.body_bytes, Relaxed);

@@ -10,7 +10,7 @@ REQUIREMENTS := tests/requirements.txt
 export PYO3_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help test prerequisites check unit blackbox soak agreement demo demo-stop bench docs
+.PHONY: help test prerequisites check unit blackbox soak demo demo-stop bench docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +40,6 @@ blackbox: $(VENV)/ready ## the release binary, seen from outside
 soak: $(VENV)/ready ## races repeated until they would show
 	cargo build --release
 	$(PYTEST) tests -m soak
-
-agreement: $(VENV)/ready ## thousands of configurations beside uWSGI; they do not all agree yet
-	cargo build --release
-	$(PYTEST) tests/config -m agreement
 
 bench: ## against uWSGI, side by side
 	$(PYTHON) benches/run.py

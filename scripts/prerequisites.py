@@ -21,7 +21,15 @@ from typing import NoReturn
 OLDEST_PYTHON = (3, 11)
 OLDEST_RUST = (1, 85)
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"  # not on everyone's PATH
-TEST_PROGRAMS = {"curl": "curl", "unshare": "util-linux", "prlimit": "util-linux", "setpriv": "util-linux"}
+TEST_PROGRAMS = {
+    "curl": "curl",
+    "logrotate": "logrotate",
+    "prlimit": "util-linux",
+    "redis-server": "redis-server",
+    "setpriv": "util-linux",
+    "systemd-analyze": "systemd",
+    "unshare": "util-linux",
+}
 
 
 def everything() -> None:
@@ -165,9 +173,10 @@ def apt_install(*packages: str) -> bool:
     if done.returncode != 0:
         print(*done.stdout.splitlines()[-5:], sep="\n", file=sys.stderr)
         return False
-    if "nginx" in packages and shutil.which("systemctl"):
-        # Debian starts what it installs; nobody has asked for a server on port 80.
-        subprocess.run(["systemctl", "disable", "--now", "nginx"], capture_output=True)
+    for service in {"nginx", "redis-server"} & set(packages):
+        # Debian starts what it installs; nobody has asked for a server on its usual port.
+        if shutil.which("systemctl"):
+            subprocess.run(["systemctl", "disable", "--now", service], capture_output=True)
     return True
 
 

@@ -5,19 +5,22 @@
 //!
 //! | floor | rooms | what they do |
 //! |---|---|---|
-//! | 8 | [`cli`] | argv → what to do: serve, stop, reload, explain |
+//! | 9 | [`cli`] | argv → what to do: serve, stop, reload, explain |
+//! | 8 | [`emperor`] | starts an instance for each configuration of a directory |
 //! | 7 | [`master`] | supervises zygotes and workers; never runs Python |
 //! | 6 | [`zygote`] | imports the app once, forks workers on request |
 //! | 5 | [`worker`] | serves requests |
 //! | 4 | [`python`], [`stats`] | the interpreter, the app, WSGI; figures as documents |
-//! | 3 | [`log`] | where lines go and what a request line says |
+//! | 3 | [`log`], [`hooks`] | where lines go and what a request line says; actions at turning points |
 //! | 2 | [`config`] | THE option table, the ini reader, messages about both |
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
 //! | 0 | [`sys`], [`proto`], [`error`] | the kernel; bytes in and out; every sentence a user can meet |
 
 pub mod cli;
 pub mod config;
+pub mod emperor;
 pub mod error;
+pub mod hooks;
 pub mod log;
 pub mod master;
 pub mod net;

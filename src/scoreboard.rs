@@ -30,10 +30,12 @@ pub struct Scoreboard {
 pub struct Totals {
     /// Requests served.
     pub requests: AtomicU64,
-    /// Whether an app ever set a deadline of its own.
-    user_deadlines: AtomicBool,
     /// 1 while no worker is to accept connections. Written by the master, who then pokes them.
     pub paused: AtomicU32,
+    /// How often the log file was opened anew. Written by the master, who then pokes the workers.
+    pub log_turn: AtomicU32,
+    /// Whether an app ever set a deadline of its own.
+    user_deadlines: AtomicBool,
 }
 
 /// One worker process.

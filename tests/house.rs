@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// The floor of every room. A room imports rooms of lower floors only.
 const FLOORS: &[(&str, u8)] = &[
-    ("cli", 8),
+    ("cli", 9),
+    ("emperor", 8),
     ("master", 7),
     ("zygote", 6),
     ("worker", 5),
     ("python", 4),
     ("stats", 4),
     ("log", 3),
+    ("hooks", 3),
     ("config", 2),
     ("net", 1),
     ("scoreboard", 1),

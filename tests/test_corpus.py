@@ -2,7 +2,8 @@
 
 The files are other people's and stay where they are, `../shared/corpus` beside the repository (or where
 `RUSTWSGI_CORPUS` says). Their paths do not exist here, so messages about files and directories do not count.
-The share of files that need nothing rustwsgi lacks, and the options that hold the rest back, are printed (`-s`).
+The share of files that need nothing rustwsgi lacks, the options that hold the rest back, and those that do so alone
+are printed.
 """
 
 import csv
@@ -53,7 +54,7 @@ def check(file, directory):
 
 
 def test_every_file_is_accepted_or_refused_by_name(tmp_path, capsys):
-    accepted, known, considered, back, other = 0, 0, 0, Counter(), Counter()
+    accepted, known, considered, back, alone, other = 0, 0, 0, Counter(), Counter(), Counter()
     for row in rows("index.tsv"):
         errors = [error for error in check(CORPUS / "ini" / row["file"], tmp_path) if error["code"] not in MACHINE]
         if not row["language"].startswith("python"):
@@ -63,12 +64,14 @@ def test_every_file_is_accepted_or_refused_by_name(tmp_path, capsys):
         accepted += not errors
         known += not lacking
         back.update(lacking)
+        alone.update(lacking if len(lacking) == 1 else ())
         other.update({error["code"] for error in errors if error["code"] not in LACKING})
     assert considered > 100
     with capsys.disabled():
         print(f"\ndrop-in rate: {accepted} of {considered} Python files, {accepted / considered:.0%}")
         print(f"every option works or needs no effect: {known}, {known / considered:.0%}")
         print("held back by: " + ", ".join(f"{name} {count}" for name, count in back.most_common()))
+        print("alone in the way: " + ", ".join(f"{name} {count}" for name, count in alone.most_common()))
         print("other refusals: " + ", ".join(f"{code} {count}" for code, count in other.most_common()))
 
 

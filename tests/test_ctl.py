@@ -30,8 +30,8 @@ def test_status_is_for_people_and_for_programs(site, instance):
     assert text.code == 0 and "serving for" in text.stdout and "worker 2 (pid: " in text.stdout
     status = json.loads(data.stdout)
     assert status["pid"] == site.server.master and status["state"] == "serving" and status["generation"] == 1
-    assert status["requests"] == 1 and {worker["pid"] for worker in status["workers"]} == set(site.server.workers())
-    assert [worker["state"] for worker in status["workers"]] == ["idle", "idle"]
+    assert status["requests"] <= 1 and {worker["pid"] for worker in status["workers"]} == set(site.server.workers())
+    assert [worker["id"] for worker in status["workers"]] == [1, 2]
 
 
 def test_reload(site):
@@ -84,6 +84,16 @@ def test_pause_and_resume(site):
             assert waiting.answer().status == 200
 
 
+def test_workers(site):
+    with Invariant(site.server, site.status):
+        outcome = ctl(site, "workers", "-1")
+        assert outcome.code == 0 and outcome.stdout == "1 workers serve\n" and len(site.server.workers()) == 1
+        assert ctl(site, "workers", "-1").code == 1 and site.status() == 200
+        assert ctl(site, "workers", "2").stdout == "2 workers serve\n" and len(site.server.workers()) == 2
+        outcome = ctl(site, "workers", "+1")
+        assert outcome.code == 1 and "RW0410" in outcome.stderr
+
+
 def test_stop_returns_when_everybody_is_gone(site):
     everybody = [site.server.master, *processes.descendants(site.server.master)]
 
@@ -92,6 +102,45 @@ def test_stop_returns_when_everybody_is_gone(site):
     assert outcome.code == 0 and site.server.wait() == 0
     assert not [pid for pid in everybody if processes.alive(pid)]
     assert ctl(site, "status").code != 0
+
+
+def test_reopen_logs_after_the_file_was_moved(rustwsgi, workshop):
+    site = Site(workshop, rustwsgi, logto="site.log")
+    site.server.log.path = site.server.directory / "site.log"
+    site.server.start()
+    with Invariant(site.server, site.status):
+        workers = site.server.settle()
+        moved = site.server.directory / "site.log.1"
+        site.server.log.path.rename(moved)
+
+        outcome = ctl(site, "reopen-logs")
+
+        assert outcome.code == 0 and outcome.stdout.endswith("site.log reopened\n"), outcome
+        site.server.log.wait_for("site.log reopened")
+        everybody = [site.server.master, *workers, *site.server.zygotes()]
+        until(
+            lambda: all(processes.descriptors(pid)[2].endswith("/site.log") for pid in everybody),
+            lambda: [processes.descriptors(pid)[2] for pid in everybody],
+        )
+        assert site.server.settle() == workers, "nobody had to be replaced"
+        before = moved.read_text()
+        for _ in range(20):
+            assert site.status() == 200
+        assert site.reload().code == 0
+        assert site.status() == 200 and moved.read_text() == before
+
+
+def test_touch_logreopen_does_the_same(rustwsgi, workshop):
+    site = Site(workshop, rustwsgi, logto="site.log", touch_logreopen="flag")
+    site.server.log.path = site.server.directory / "site.log"
+    site.server.start()
+    with Invariant(site.server, site.status):
+        site.server.log.path.rename(site.server.directory / "site.log.1")
+
+        (site.server.directory / "flag").touch()
+
+        site.server.log.wait_for("site.log reopened")
+        assert site.status() == 200
 
 
 def test_what_it_does_not_know(site):

@@ -125,8 +125,8 @@ def test_s_tells_how_it_goes(site):
 
     send(site, "s")
 
-    site.server.log.wait_for(r"master pid \d+: serving for \d+ s, generation 1, 1 requests", mark)
-    site.server.log.wait_for(r"worker 2 \(pid: \d+, generation 1\): idle", mark)
+    site.server.log.wait_for(r"master pid \d+: serving for \d+ s, generation 1, [01] requests", mark)
+    site.server.log.wait_for(r"worker 2 \(pid: \d+, generation 1\): (idle|busy)", mark)
 
 
 @pytest.mark.parametrize("deleted", [True, False])
@@ -140,6 +140,14 @@ def test_P_writes_the_pid_file_again(site, deleted):
 
     until(lambda: site.server.pidfile.exists() and site.server.pidfile.read_text() == f"{site.server.master}\n", "the pid")
     assert site.reload().code == 0
+
+
+def test_plus_and_minus_change_the_number_of_workers(site):
+    with Invariant(site.server, site.status):
+        send(site, "-")
+        until(lambda: len(site.server.workers()) == 1, "one worker")
+        send(site, "+")
+        until(lambda: len(site.server.workers()) == 2, "two workers")
 
 
 def test_what_is_no_letter_is_logged_and_the_rest_is_done(site):

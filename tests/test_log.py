@@ -1,6 +1,11 @@
 """What stands in the log: the start, every request, the app's own words."""
 
+import fcntl
+import json
+import os
+import random
 import re
+import subprocess
 import time
 
 import pytest
@@ -174,3 +179,85 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
+
+
+# The lines of requests as JSON
+
+
+def test_every_line_is_valid_json_whatever_clients_send(rustwsgi, workshop):
+    server = workshop.server(rustwsgi, "cases.py")
+    address = server.directory / "site.sock"
+    server.set(socket=address, log_json=True)
+    server.start()
+    mark = server.log.mark()
+    chance = random.Random(7)
+    sent = 0
+    for number in range(400):
+        junk = bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+        more = {"HTTP_USER_AGENT": junk, "HTTP_REFERER": junk[::-1], "REMOTE_USER": junk, "HTTP_X_REQUEST_ID": f"id-{number}"}
+        variables = uwsgi_client.variables("/one-chunk", **more) | {"REQUEST_URI": b"/one-chunk?" + junk}
+        sent += uwsgi_client.send(str(address), uwsgi_client.packet(variables)).status == 200
+
+    def lines():
+        return [line for line in server.log.text(mark).split("\n") if line.startswith("{")]
+
+    until(lambda: len(lines()) >= sent, lambda: f"{sent} lines, not {len(lines())}")
+    assert sent == 400
+    parsed = [json.loads(line) for line in lines()]
+    assert [line["request_id"] for line in parsed] == [f"id-{number}" for number in range(400)]
+    assert {line["status"] for line in parsed} == {200}
+
+
+# A log that nobody reads
+
+
+def test_a_log_that_nobody_reads_stops_no_request_and_is_told(rustwsgi, workshop):
+    server = workshop.server(rustwsgi, "cases.py")
+    address = server.directory / "site.sock"
+    server.set(socket=address)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    server.process = subprocess.Popen(
+        [rustwsgi.path, "--ini", "uwsgi.ini"],
+        cwd=server.directory,
+        env=rustwsgi.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
+    )
+    os.close(writer)
+    log = b""
+    while b"spawned uWSGI worker 1" not in log:
+        log += os.read(reader, 4096)
+
+    started = time.monotonic()
+    for _ in range(300):
+        assert uwsgi_client.request(str(address), "/one-chunk").status == 200
+    elapsed = time.monotonic() - started
+
+    # One line waits 100 ms; 300 that did would take half a minute.
+    assert elapsed < 15
+    os.set_blocking(reader, False)
+    seen = drained(reader)
+    assert uwsgi_client.request(str(address), "/one-chunk", query="after").status == 200
+
+    def accounted():
+        nonlocal seen
+        seen += drained(reader)
+        told = sum(map(int, re.findall(r"warning: (\d+) log lines were lost", seen)))
+        return told > 200 and told + seen.count("] GET /one-chunk") == 301
+
+    until(accounted, lambda: f"every line, or that it was lost:\n{seen}")
+    os.close(reader)
+    server.kill()
+
+
+def drained(reader):
+    """What a pipe holds now."""
+    text = b""
+    while True:
+        try:
+            text += os.read(reader, 65536)
+        except BlockingIOError:
+            return text.decode()

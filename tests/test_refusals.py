@@ -115,7 +115,10 @@ def test_an_unknown_user(server):
 def test_a_log_that_cannot_be_written(server):
     server.set(logto="absent/site.log")
 
-    assert "absent/site.log" in refusal(server, "RW0601", BOOT_ERROR)
+    text = refusal(server, "RW0601", BOOT_ERROR)
+
+    assert "absent/site.log" in text
+    assert re.search(r"--> uwsgi.ini:\d+: logto = absent/site.log", text)
 
 
 # The app

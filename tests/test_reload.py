@@ -2,6 +2,7 @@
 
 import re
 import signal
+import threading
 
 import pytest
 
@@ -321,6 +322,57 @@ def test_a_storm_of_signals_ends_with_the_last_code(site, workshop):
     assert most <= 2 * site.server.wanted, "more than two generations at once"
 
 
+class Census(threading.Thread):
+    """Counts the living workers and zygotes of a master until it is told to end."""
+
+    def __init__(self, master):
+        super().__init__(daemon=True)
+        self.master, self.most, self.over = master, 0, threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.005):
+            self.most = max(self.most, sum(map(processes.alive, processes.children(self.master))))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def storm(site, workshop, reloads, seconds, clients):
+    """So many reloads in so many seconds, asked for in every way there is, under busy clients."""
+    nginx = workshop.nginx(site.socket)
+    pause = threading.Event()
+    with Invariant(site.server, site.status), Load(nginx.port, "/", clients) as load:
+        with Census(site.server.master) as census:
+            for number in range(reloads):
+                site.write(str(number))
+                if number % 10 == 0:
+                    assert site.reload("--no-wait").code == 0
+                else:
+                    site.server.signal(signal.SIGHUP)
+                pause.wait(seconds / reloads)
+            assert site.reload().code == 0
+            assert {site.version() for _ in range(20)} == {str(reloads - 1)}
+        load.check()
+    assert nginx.failures() == []
+    assert census.most <= 2 * site.server.wanted + 2, f"{census.most} processes at once"
+
+
+def test_a_hundred_reloads_in_ten_seconds(site, workshop):
+    storm(site, workshop, 100, 10, 4)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_hundreds_of_reloads_under_many_clients(site, workshop):
+    for _ in range(10):
+        storm(site, workshop, 100, 10, 64)
+
+
 def test_failed_reloads_under_load_are_not_noticed(site, workshop):
     nginx = workshop.nginx(site.socket)
     site.break_code()
@@ -415,3 +467,42 @@ def test_a_reload_that_takes_longer_than_the_timeout_says_so_and_goes_on(site):
 
     assert outcome.code != 0 and "RW0506" in outcome.stderr and "within 1 s" in outcome.stderr
     until(lambda: site.version() == "2", "the new code")
+
+
+# Warm-up
+
+
+WARM = """
+import os
+
+served = []
+
+
+def application(environ, start_response):
+    served.append(environ["HTTP_HOST"] + environ["PATH_INFO"])
+    body = " ".join(served).encode() if environ["PATH_INFO"] != "/large" else b"x" * 5_000_000
+    start_response("404 Not Found" if environ["PATH_INFO"] == "/missing" else "200 OK", [])
+    return [body]
+"""
+
+
+def test_a_new_worker_answers_its_warmup_before_it_serves(site):
+    site.server.install(WARM)
+    site.server.set(warmup=["/first", "/large", "example.com/missing"], lazy_apps=True)
+    mark = site.server.log.mark()
+
+    assert site.reload().code == 0
+
+    answer = http_client.get(site.port, "/asked").text.split()
+    assert answer[:3] == ["localhost/first", "localhost/large", "example.com/missing"], answer
+    assert site.server.log.count("warmup `example.com/missing` was answered with 404", mark) == 2
+    assert site.server.log.count("/first", mark) == 0, "it is nobody's request"
+
+
+def test_a_warmup_that_raises_is_a_warning(site):
+    site.server.install("def application(environ, start_response):\n    raise RuntimeError('cold')\n")
+    site.server.set(warmup="/")
+
+    assert site.reload().code == 0
+    site.server.log.wait_for("warmup `/` was answered with 500")
+    assert site.status() == 500

@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
-use rustwsgi::config::{Config, Source};
+use rustwsgi::config::Source;
+use rustwsgi::config::show::{self, Effective};
 
 /// The formats, by their endings.
 const ENDINGS: &[&str] = &["ini", "ini", "ini", "ini", "yaml", "json", "xml", "toml"];
@@ -44,11 +45,11 @@ fuzz_target!(|data: &[u8]| {
         started: SystemTime::UNIX_EPOCH,
         ..Source::default()
     };
-    match Config::load(&source, directory()) {
-        Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning| drop(warning.to_string()));
-            drop(config.show());
-        }
-        Err(errors) => errors.iter().for_each(|error| drop(error.to_string())),
+    let Effective { settings, errors, warnings } = Effective::read(&source, directory());
+    warnings.iter().for_each(|warning| drop(warning.to_string()));
+    errors.iter().for_each(|error| drop(error.to_string()));
+    if let Some(settings) = settings {
+        drop(show::lines(&settings));
+        drop(show::json(&settings));
     }
 });

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::say;
+use crate::config::render::counted;
 use crate::config::{Config, Source};
 use crate::error::{Code, Error};
 
@@ -41,14 +42,10 @@ fn in_words(findings: &[Finding], wrong: usize, options: usize) -> String {
     for finding in findings {
         let _ = writeln!(text, "{}\n", finding.in_words());
     }
-    let count = |number: usize, word: &str| match number {
-        1 => format!("1 {word}"),
-        _ => format!("{number} {word}s"),
-    };
-    let warnings = count(findings.len() - wrong, "warning");
+    let warnings = counted(findings.len() - wrong, "warning");
     text + &match wrong {
-        0 => format!("{} can be started: {warnings}", count(options, "option")),
-        _ => format!("{} and {warnings}: this can't be started", count(wrong, "error")),
+        0 => format!("{} can be started: {warnings}", counted(options, "option")),
+        _ => format!("{} and {warnings}: this can't be started", counted(wrong, "error")),
     }
 }
 

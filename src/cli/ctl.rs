@@ -14,7 +14,7 @@ use crate::master::control::Told;
 use crate::master::status::Status;
 
 /// What `ctl` says when it was called in no way it knows.
-const USAGE: &str = "rustwsgi ctl PIDFILE|INI status|reload|reload-workers|chain-reload|pause|resume|stop \
+const USAGE: &str = "rustwsgi ctl PIDFILE|INI status|reload|reload-workers|chain-reload|pause|resume|reopen-logs|stop|workers [+|-]N \
                      [--json] [--timeout SECONDS]";
 
 /// What is asked of whom.
@@ -72,24 +72,44 @@ impl Request {
                 _ => plain.push(word.as_str()),
             }
         }
-        let [instance, verb] = plain[..] else {
-            return Err(wrong("`ctl` takes an instance and a verb".to_owned()));
-        };
-        let verb = match verb {
-            "stop" => Verb::Stop,
-            "status" => Verb::Ask(Command::Status),
-            "reload" => Verb::Ask(Command::Reload),
-            "reload-workers" => Verb::Ask(Command::ReloadWorkers),
-            "chain-reload" => Verb::Ask(Command::ReloadChain),
-            "pause" => Verb::Ask(Command::Pause),
-            "resume" => Verb::Ask(Command::Resume),
-            _ => return Err(wrong(format!("`ctl` has no verb `{verb}`"))),
+        let (instance, verb) = match plain[..] {
+            [instance, "workers", count] => (instance, workers(count)?),
+            [instance, verb] => (instance, Verb::of(verb)?),
+            _ => return Err(wrong("`ctl` takes an instance and a verb".to_owned())),
         };
         if json && verb != Verb::Ask(Command::Status) {
             return Err(wrong("`--json` goes with `status`".to_owned()));
         }
         Ok(Self { instance: instance.to_owned(), verb, timeout, json })
     }
+}
+
+impl Verb {
+    fn of(word: &str) -> Result<Self> {
+        Ok(match word {
+            "stop" => Self::Stop,
+            "status" => Self::Ask(Command::Status),
+            "reload" => Self::Ask(Command::Reload),
+            "reload-workers" => Self::Ask(Command::ReloadWorkers),
+            "chain-reload" => Self::Ask(Command::ReloadChain),
+            "pause" => Self::Ask(Command::Pause),
+            "reopen-logs" => Self::Ask(Command::ReopenLog),
+            "resume" => Self::Ask(Command::Resume),
+            "workers" => {
+                return Err(wrong("`workers` takes a number, `+1` for one more, `-1` for one fewer".to_owned()));
+            }
+            _ => return Err(wrong(format!("`ctl` has no verb `{word}`"))),
+        })
+    }
+}
+
+/// `+1`, `-1` or a number of workers.
+fn workers(count: &str) -> Result<Verb> {
+    let command = match count.starts_with(['+', '-']) {
+        true => count.parse().ok().map(Command::AddWorkers),
+        false => count.parse().ok().map(Command::SetWorkers),
+    };
+    command.map(Verb::Ask).ok_or_else(|| wrong(format!("`workers` takes a number, `+1` or `-1`, not `{count}`")))
 }
 
 fn wrong(message: String) -> Error {
@@ -134,13 +154,23 @@ mod tests {
         assert_eq!(status, request("a.pid --timeout=5 status --json").unwrap());
         assert_eq!((status.json, status.timeout), (true, Some(Duration::from_secs(5))));
         assert_eq!(request("a.pid stop").unwrap().verb, Verb::Stop);
+        assert_eq!(request("a.pid workers -1").unwrap().verb, Verb::Ask(Command::AddWorkers(-1)));
+        assert_eq!(request("a.pid workers 3").unwrap().verb, Verb::Ask(Command::SetWorkers(3)));
     }
 
     #[test]
     fn what_makes_no_sense_is_told() {
-        for line in
-            ["", "a.pid", "a.pid dance", "a.pid stop now", "a.pid stop --json", "a.pid stop --force", "a --timeout x"]
-        {
+        for line in [
+            "",
+            "a.pid",
+            "a.pid dance",
+            "a.pid stop now",
+            "a.pid stop --json",
+            "a.pid stop --force",
+            "a --timeout x",
+            "a workers",
+            "a workers x",
+        ] {
             let error = request(line).unwrap_err();
             assert_eq!((error.code, error.hints.len()), (Code::BadCommandLine, 1), "{line}");
         }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Target, complain, say};
-use crate::config::Source;
+use crate::config::{Config, Source};
+use crate::emperor;
 use crate::error::{Error, Result};
 use crate::master::control::Told;
 use crate::master::{self, ask};
@@ -16,7 +17,11 @@ pub fn serve(source: Source) -> Result<i32> {
     let directory =
         std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
     let program = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    Ok(master::serve(source, directory, program))
+    let loaded = Config::load(&source, &directory);
+    Ok(match loaded {
+        Ok((config, warnings)) if !config.emperor.sources.is_empty() => emperor::serve(config, &warnings, &directory),
+        loaded => master::serve(source, directory, program, loaded),
+    })
 }
 
 /// Ends the instance that the target names.

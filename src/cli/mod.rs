@@ -17,7 +17,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::config::render::{Detail, Shell};
-use crate::config::{Config, Setting, Source, UWSGI_VERSION, render};
+use crate::config::show::{self, Effective};
+use crate::config::{Config, Origin, Setting, Source, UWSGI_VERSION, render};
 use crate::error::{Code, Error};
 
 pub use parse::parse;
@@ -37,6 +38,15 @@ pub enum Action {
         source: Source,
         /// In uWSGI's form, on stderr, directives included: called by its name.
         as_uwsgi: bool,
+        /// Whether to answer in JSON.
+        json: bool,
+    },
+    /// To print the first value of each name that is set.
+    Get {
+        /// The source.
+        source: Source,
+        /// The names.
+        wanted: Vec<String>,
     },
     /// To have a running instance do what the words behind `ctl` say.
     Control(Vec<String>),
@@ -89,7 +99,8 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Serve(source) => instance::serve(source),
         Action::Stop(target) => instance::stop(&target),
         Action::Reload(target) => instance::reload(&target),
-        Action::ShowConfig { source, as_uwsgi } => Ok(show_config(&source, as_uwsgi)),
+        Action::ShowConfig { source, as_uwsgi, json } => Ok(show_config(&source, as_uwsgi, json)),
+        Action::Get { source, wanted } => first_values(&source, &wanted),
         Action::Control(words) => ctl::control(&words),
         Action::Convert(words) => convert::convert(&words),
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
@@ -103,7 +114,7 @@ fn perform(action: Action) -> Result<i32, Error> {
     }
 }
 
-fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
+fn show_config(source: &Source, as_uwsgi: bool, json: bool) -> i32 {
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(cause) => {
@@ -111,7 +122,7 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             return 1;
         }
     };
-    if as_uwsgi {
+    if as_uwsgi && !json {
         return match Config::exported(source, &directory) {
             Ok(settings) => show_as_uwsgi(&settings),
             Err(errors) => {
@@ -120,16 +131,36 @@ fn show_config(source: &Source, as_uwsgi: bool) -> i32 {
             }
         };
     }
-    match Config::load(source, &directory) {
-        Ok((config, warnings)) => {
-            warnings.iter().for_each(|warning| complain(warning));
-            say(&config.show())
-        }
+    let Effective { settings, errors, warnings } = Effective::read(source, &directory);
+    warnings.iter().for_each(|warning| complain(warning));
+    errors.iter().for_each(|error| complain(error));
+    if let Some(settings) = settings {
+        match show::json(&settings) {
+            Ok(text) if json => say(&format!("{text}\n")),
+            _ => say(&show::lines(&settings)),
+        };
+    }
+    i32::from(!errors.is_empty())
+}
+
+/// uWSGI: `--get` prints the first value under each name, and nothing for a name that is not set.
+fn first_values(source: &Source, wanted: &[String]) -> Result<i32, Error> {
+    let directory =
+        std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
+    let settings = match Config::exported(source, &directory) {
+        Ok(settings) => settings,
         Err(errors) => {
             errors.iter().for_each(|error| complain(error));
-            1
+            return Ok(1);
         }
+    };
+    // A bare name of the command line has no value at all, one in a file an empty one.
+    let bare = |setting: &&Setting| setting.value.is_empty() && setting.origin == Origin::CommandLine;
+    let first = |name: &String| settings.iter().find(|setting| setting.key == *name).filter(|it| !bare(it));
+    for setting in wanted.iter().filter_map(first) {
+        say(&format!("{}\n", setting.value));
     }
+    Ok(0)
 }
 
 fn generate(what: &str) -> Result<i32, Error> {

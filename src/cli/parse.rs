@@ -33,7 +33,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
         return arguments.map(|word| text(&word)).collect::<Result<_, _>>().map(Action::Control);
     }
     let words = spelled_out(arguments.map(with_equals).collect());
-    let matches = command().try_get_matches_from(words).map_err(|error| explain(&error))?;
+    let matches = command(&|name, option| is_about(&words, name, option))
+        .try_get_matches_from(&words)
+        .map_err(|error| explain(&error))?;
     let given = in_order(&matches)?;
     let last = |name: &str| given.iter().rfind(|setting| setting.key == name);
     let has = |name: &str| last(name).is_some_and(|setting| setting.value != "false");
@@ -73,11 +75,14 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     let checked: Vec<Setting> = given.iter().filter(|setting| setting.key == "check").map(to_read).collect();
     let check = !checked.is_empty();
     let json = has("json-output");
+    let wanted: Vec<String> =
+        given.iter().filter(|setting| setting.key == "get").map(|setting| setting.value.clone()).collect();
     // uWSGI shows the option that has it show the others.
     let kept = |setting: &Setting| !is_action(&setting.key) || as_uwsgi && setting.key == "show-config";
     let source = Source {
         arguments: given.into_iter().filter(kept).chain(words.settings).chain(checked).collect(),
         files: words.files,
+        prints: !check && (!show || as_uwsgi) && wanted.is_empty(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
@@ -86,8 +91,11 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     if check {
         return Ok(Action::Check { source, json });
     }
+    if !wanted.is_empty() {
+        return Ok(Action::Get { source, wanted });
+    }
     Ok(match show {
-        true => Action::ShowConfig { source, as_uwsgi },
+        true => Action::ShowConfig { source, as_uwsgi, json },
         false => Action::Serve(source),
     })
 }
@@ -102,10 +110,11 @@ fn with_equals(word: OsString) -> OsString {
 }
 
 /// What clap can't tell by itself: `-h` and `--help all` are lengths of the help, `--json` beside
-/// `--check` without a file is the form of the answer (uWSGI: `--json FILE` reads one), and in
-/// `--reload --no-wait PIDFILE` the pid file comes after what would be taken for it.
+/// `--check` or `--show-config`, without a file, is the form of the answer (uWSGI: `--json FILE`
+/// reads one), and in `--reload --no-wait PIDFILE` the pid file comes after what would be taken for
+/// it.
 fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
-    let checks = words.iter().any(|word| word == "--check");
+    let answers = words.iter().any(|word| word == "--check" || word == "--show-config");
     let mut spelled = Vec::with_capacity(words.len());
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
@@ -122,7 +131,7 @@ fn spelled_out(words: Vec<OsString>) -> Vec<OsString> {
                 spelled.push(word);
                 spelled.extend(words.next());
             }
-            Some("--json") if checks && alone => spelled.push("--json-output".into()),
+            Some("--json") if answers && alone => spelled.push("--json-output".into()),
             _ => spelled.push(word),
         }
     }
@@ -144,7 +153,17 @@ fn to_read(setting: &Setting) -> Setting {
     Setting { key: key.into(), ..setting.clone() }
 }
 
-fn command() -> Command {
+/// Whether one of the words may be an option, by its name or the beginning of it, or by its letter.
+/// The others are left out, because clap needs longer for all of them than everything else takes.
+fn is_about(words: &[OsString], name: &str, option: &OptionDef) -> bool {
+    option.short.is_some()
+        || words.iter().filter_map(|word| word.to_str()?.strip_prefix("--")).any(|word| {
+            let word = word.split('=').next().unwrap_or(word);
+            name.starts_with(word)
+        })
+}
+
+fn command(wanted: &dyn Fn(&str, &OptionDef) -> bool) -> Command {
     let positional = Arg::new(POSITIONAL).num_args(0..).value_parser(value_parser!(OsString));
     let mut command = Command::new("rustwsgi")
         .no_binary_name(true)
@@ -153,9 +172,10 @@ fn command() -> Command {
         .disable_version_flag(true)
         .args_override_self(false)
         .arg(positional);
-    for option in OptionDef::all() {
-        command = command
-            .arg(argument(option.name(), option.short, option.argument()).aliases(option.aliases().iter().copied()));
+    // Every name is an argument of its own, because a setting keeps the name it was given by.
+    let names = OptionDef::all().flat_map(|option| option.names.iter().map(move |name| (*name, option)));
+    for (name, option) in names.filter(|(name, option)| wanted(name, option)) {
+        command = command.arg(argument(name, option.short.filter(|_| name == option.name()), option.argument()));
     }
     command
 }
@@ -175,7 +195,8 @@ fn in_order(matches: &ArgMatches) -> Result<Vec<Setting>, Error> {
         let values = matches.get_many::<OsString>(id).into_iter().flatten();
         for (index, value) in matches.indices_of(id).into_iter().flatten().zip(values) {
             let value = text(value)?;
-            given.push((index, Setting { key: id.into(), value, origin: Origin::CommandLine }));
+            let key = OptionDef::find(id).filter(|option| option.is_action()).map_or(id, |action| action.name()).into();
+            given.push((index, Setting { key, value, origin: Origin::CommandLine }));
         }
     }
     given.sort_by_key(|(index, _)| *index);
@@ -322,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_table_is_a_sound_command_line() {
-        command().debug_assert();
+        command(&|_, _| true).debug_assert();
     }
 
     #[test]
@@ -336,7 +357,7 @@ mod tests {
                 ("http-socket", ":3"),
                 ("processes", "4"),
                 ("master", ""),
-                ("processes", "5"),
+                ("workers", "5"),
                 ("socket", ":4"),
             ])
         );
@@ -444,7 +465,9 @@ mod tests {
             matches!(action("convert gunicorn -w 4"), Ok(Action::Convert(words)) if words == ["gunicorn", "-w", "4"])
         );
         assert!(matches!(action("--explain RW0101"), Ok(Action::Explain(what)) if what == "RW0101"));
-        let Ok(Action::ShowConfig { source, as_uwsgi: false }) = action("--show-config a.ini") else {
+        assert!(matches!(action("--show-config --json --ini a.ini"), Ok(Action::ShowConfig { json: true, .. })));
+        assert!(matches!(action("--show-config --json a.js"), Ok(Action::ShowConfig { json: false, .. })));
+        let Ok(Action::ShowConfig { source, as_uwsgi: false, json: false }) = action("--show-config a.ini") else {
             panic!("not shown");
         };
         assert!(source.arguments.is_empty());

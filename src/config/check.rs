@@ -5,35 +5,22 @@
 
 use std::path::Path;
 
-use super::option::{Kind, OptionDef, State};
+use super::logic::is_built_in;
+use super::option::{Group, Kind, OptionDef, State};
 use super::setting::{Origin, Setting};
 use super::value::{Remark, Value};
 use super::{Config, Findings, nearby, suggest};
 use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 
+mod addresses;
 mod lifetimes;
 mod paths;
 mod traps;
+pub(super) mod twice;
 
 /// The longest name of a UNIX socket that the kernel takes, in bytes.
 const LONGEST_PATH: usize = 107;
-
-/// uWSGI plugins whose work rustwsgi does itself; the version behind a name does not matter.
-const BUILT_IN: &[&str] = &[
-    "python",
-    "http",
-    "uwsgi",
-    "corerouter",
-    "cache",
-    "logfile",
-    "logsocket",
-    "ping",
-    "rpc",
-    "signal",
-    "spooler",
-    "syslog",
-];
 
 impl Config {
     /// Finds everything that can be told without starting. `unknown` are the settings that are no
@@ -43,21 +30,31 @@ impl Config {
             findings.fail(nothing_said(directory));
             return;
         }
-        self.check_protocol(findings);
-        self.check_sockets(unknown, findings);
-        self.check_application(directory, unknown, findings);
+        if self.emperor.sources.is_empty() {
+            self.check_protocol(findings);
+            self.check_sockets(unknown, findings);
+            self.check_application(directory, unknown, findings);
+        } else {
+            self.check_emperor(findings);
+        }
         self.check_directories(directory, findings);
         self.check_traps(findings);
         self.check_lifetimes(findings);
         self.check_plugins(findings);
     }
 
+    /// uWSGI's emperor may serve a site besides.
+    fn check_emperor(&self, findings: &mut Findings) {
+        let own = self.sockets.first().map(|socket| &socket.setting);
+        if let Some(setting) = own.or(self.origin("module")).or(self.origin("wsgi-file")) {
+            let message = format!("an emperor serves nothing itself: `{}` belongs into a vassal's file", setting.key);
+            findings.fail(Error::new(Code::Contradiction, message).at(setting).part(setting.key.as_str()));
+        }
+    }
+
     /// uWSGI: `plugins` goes on without one, `need-plugins` does not.
     fn check_plugins(&self, findings: &mut Findings) {
-        let absent = |plugin: &&String| {
-            let name = plugin.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-            !BUILT_IN.contains(&name)
-        };
+        let absent = |plugin: &&String| !is_built_in(plugin);
         let message = |plugin: &str, option| {
             let message = format!("there is no plugin `{plugin}`, and nothing in its place");
             Error::new(Code::PluginAbsent, message).maybe_at(self.setting_with(option, plugin)).part(plugin)
@@ -104,7 +101,7 @@ impl Config {
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
-        if self.sockets.is_empty() {
+        if self.sockets.is_empty() && !self.names_another_socket() && !self.emperor.activated {
             let error = Error::new(Code::NothingToServe, "no socket to serve on").maybe_at(self.first_file());
             let error = misspelt(error, &["socket", "http-socket"], unknown);
             findings.fail(
@@ -126,6 +123,8 @@ impl Config {
                         .part(address.as_str())
                         .hint(format!("{} = /run/app.sock", socket.setting.key)),
                 );
+            } else if let Some(error) = addresses::refusal(&socket) {
+                findings.fail(error);
             }
             // Port 0 is another port each time.
             let twin = self
@@ -153,6 +152,15 @@ impl Config {
         }
     }
 
+    /// Whether an option that is not built, and is refused for that, is what should be served on.
+    fn names_another_socket(&self) -> bool {
+        let listens = |option: &OptionDef| {
+            matches!(option.group, Group::Gateways | Group::Emperor) || option.name().ends_with("socket")
+        };
+        let options = self.settings.iter().filter_map(|setting| OptionDef::known(&setting.key));
+        !self.tolerate_unsupported && options.filter(|option| option.state == State::NotYet).any(listens)
+    }
+
     fn check_application(&self, directory: &Path, unknown: &[Setting], findings: &mut Findings) {
         if let (Some(module), Some(_)) = (&self.module, &self.wsgi_file) {
             let message = format!("`wsgi-file` is not read: `module = {module}` comes first");
@@ -164,7 +172,7 @@ impl Config {
         }
         let error = Error::new(Code::NoApp, "no application named").maybe_at(self.first_file());
         let mut error = misspelt(error, &["module", "wsgi-file"], unknown);
-        let base = self.chdir.as_deref().map_or(directory.to_owned(), |chdir| directory.join(chdir));
+        let base = self.outside(directory, &self.app_directory(directory));
         let near = nearby::applications(&base);
         for (above, module) in near.iter().take(3) {
             let callable = if module == "app" { ":app" } else { ":application" };
@@ -187,7 +195,7 @@ impl Config {
 
     fn check_directories(&self, directory: &Path, findings: &mut Findings) {
         let Some(chdir) = &self.chdir else { return };
-        let path = directory.join(chdir);
+        let path = self.outside(directory, &self.app_directory(directory));
         let reason = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => return,
             Ok(_) => "it is not a directory",
@@ -238,12 +246,12 @@ const INSTEAD: &[(&str, &str)] = &[
     ("safe-pidfile", "pidfile"),
     ("daemonize2", "daemonize"),
     ("logto2", "logto"),
-    ("chdir2", "chdir"),
     ("procname-prefix-spaced", "procname-prefix"),
 ];
 
-/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it is refused.
-pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findings) -> Option<Value> {
+/// Reads the value of a setting, and says what is wrong or odd about it. `None` when it can't be
+/// used, which is no reason to refuse a start when it is `overruled` by a later one.
+pub(super) fn value(option: &OptionDef, setting: &Setting, overruled: bool, findings: &mut Findings) -> Option<Value> {
     let key = &setting.key;
     let about = |remark: &Remark, message: String| {
         let error = Error::new(remark.code, message).at(setting);
@@ -256,7 +264,10 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findin
         Ok(reading) => reading,
         Err(remark) => {
             let error = about(&remark, format!("`{key}` {}", remark.text));
-            findings.fail(paste(error, option, setting));
+            match overruled {
+                true => findings.warn(error.fact("a later line sets it anew")),
+                false => findings.fail(paste(error, option, setting)),
+            }
             return None;
         }
     };
@@ -264,9 +275,15 @@ pub(super) fn value(option: &OptionDef, setting: &Setting, findings: &mut Findin
         let message = format!("`$({name})` stays as it is: `{name}` is not in the environment");
         findings.warn(Error::new(Code::Unresolved, message).at(setting).part(format!("$({name})")));
     }
+    // Routes have variables of this form, and commands run in a shell.
+    let is_plain = !matches!(option.group, Group::Routing | Group::Logging | Group::Hooks | Group::Tasks);
+    if let Some(name) = setting.of_the_shell().filter(|_| is_plain) {
+        let message = format!("`${{{name}}}` stays as it is: variables are written `$({name})`");
+        findings.warn(Error::new(Code::Unresolved, message).at(setting).part("${"));
+    }
     if let Some(remark) = reading.remark {
         let error = about(&remark, format!("the value of `{key}`: {}", remark.text));
-        findings.warn(match remark.hint {
+        findings.warn(match remark.hint.or_else(|| suggest::in_bytes(option.name(), &setting.value)) {
             Some(hint) => error.hint(hint),
             None => error,
         });
@@ -283,6 +300,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
     }
     let message = format!("`{key}` is an option of uWSGI that is not built yet");
     let error = Error::new(Code::OptionNotBuilt, message).at(setting).part(key);
+    if key.starts_with("zerg") {
+        return error.hint("leave it out: a reload loses no request here (docs/deploy/README.md)");
+    }
     match INSTEAD.iter().find(|(theirs, _)| option.names.contains(theirs)) {
         Some((_, ours)) if setting.value.is_empty() => error.hint(format!("use `{ours}`")),
         Some((_, ours)) => error.hint(format!("{ours} = {}", setting.value)),
@@ -293,8 +313,14 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
 /// Adds a line that can be pasted in place of a value that was refused.
 fn paste(error: Error, option: &OptionDef, setting: &Setting) -> Error {
     let (name, value) = (option.name(), setting.value.as_str());
+    if let Some(variable) = setting.of_the_shell() {
+        return error.hint(format!("{name} = $({variable})"));
+    }
     if let Some(variable) = setting.unresolved() {
         return error.fact(format!("`{variable}` is not in the environment"));
+    }
+    if let Some(meant) = value.strip_prefix('=') {
+        return error.hint(format!("{name} = {}", meant.trim()));
     }
     match option.kind {
         Kind::SocketMode if value.len() == 4 && value.starts_with('0') => {
@@ -302,7 +328,7 @@ fn paste(error: Error, option: &OptionDef, setting: &Setting) -> Error {
         }
         Kind::SocketMode => error.hint(format!("{name} = 660")),
         Kind::Umask => error.hint(format!("{name} = 022")),
-        Kind::Pairs => error.hint(format!("{name} = {value}=1")),
+        Kind::Pairs => error.hint(format!("{name} = {value}=value")),
         Kind::Integer { min, max, .. } => match Config::default().shown(option) {
             Some(default) => error.hint(format!("`{name} = {default}` is the default")),
             None => error.hint(format!("{min} to {max}")),

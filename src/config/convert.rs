@@ -84,13 +84,29 @@ impl Conversion {
     ///
     /// Returns `None` for another program.
     pub fn of_command(words: &[String], configuration: Option<(&str, &str)>) -> Option<Self> {
-        let words = command::program(words);
+        let (front, words) = command::program(words);
         let (program, arguments) = words.split_first()?;
-        match Path::new(program).file_name()?.to_str()? {
-            "gunicorn" => Some(gunicorn::convert(arguments, configuration)),
-            "granian" => Some(granian::convert(arguments)),
-            _ => None,
+        let mut this = match Path::new(program).file_name()?.to_str()? {
+            "gunicorn" => gunicorn::convert(arguments, configuration),
+            "granian" => granian::convert(arguments),
+            _ => return None,
+        };
+        let mut others = Vec::new();
+        for word in front {
+            match command::variable(word) {
+                Some((name, value)) => {
+                    let mut value = command::parts(value);
+                    value.insert(0, Part::Literal(format!("{name}=")));
+                    this.set("env", value);
+                }
+                None if command::is_plain(word) => {}
+                None => others.push(word.as_str()),
+            }
         }
+        if !others.is_empty() {
+            this.leave_out(format!("{}: goes in front of rustwsgi, if it is needed there", others.join(" ")));
+        }
+        Some(this)
     }
 
     /// A `gunicorn.conf.py` by itself.

@@ -10,21 +10,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::arithmetic::reckon;
+use super::fetch::Fetch;
 use super::setting::{Record, Setting, Stage};
-use super::{Findings, Source};
+use super::{Findings, Source, is_option, suggest};
 use crate::error::{Code, Error};
 
 /// How many bytes one value may have.
-const MOST_VALUE: usize = 16 << 20;
+const MOST_VALUE: usize = 1 << 20;
 
 /// How many bytes all values together may have.
-const MOST_TOTAL: usize = 64 << 20;
+const MOST_TOTAL: usize = 24 << 20;
 
 /// How many placeholders of one value are replaced.
 const MOST_TURNS: usize = 10_000;
 
-/// How many bytes may be moved about for one value, so that long ones with many placeholders end.
-const MOST_MOVED: usize = 1 << 30;
+/// How many bytes may be looked through for all values, so that long ones with many placeholders end.
+const MOST_MOVED: usize = 64 << 20;
 
 /// Replaces the placeholders of one reading.
 #[derive(Debug)]
@@ -38,13 +39,15 @@ pub struct Placeholders<'a> {
     used: HashSet<String>,
     /// How many bytes were made.
     made: usize,
+    /// How many bytes were looked through to make them.
+    moved: usize,
 }
 
 impl<'a> Placeholders<'a> {
     /// Prepares to replace; relative files are relative to `directory`, `first` has the first
     /// setting of each key, and `@(exec://…)` runs only with `allow_exec`.
     pub fn new(source: &'a Source, directory: &'a Path, allow_exec: bool, first: &'a HashMap<String, usize>) -> Self {
-        Self { source, directory, allow_exec, first, used: HashSet::new(), made: 0 }
+        Self { source, directory, allow_exec, first, used: HashSet::new(), made: 0, moved: 0 }
     }
 
     /// Replaces them in all records that are still open. What can't be resolved is left as it
@@ -62,15 +65,21 @@ impl<'a> Placeholders<'a> {
                     continue;
                 }
                 match self.replaced(symbol, records, index) {
-                    Ok(Some(value)) => {
-                        self.made += value.len();
-                        records[index].setting.value = value;
+                    Ok(value) => {
+                        if let Some(value) = value {
+                            self.made += value.len();
+                            records[index].setting.value = value;
+                        }
+                        self.warn_of_open(symbol, &records[index].setting, findings);
                         if symbol == b'%' {
+                            self.warn_of_unset(&records[index].setting, findings);
                             self.warn_of_rest(records, index, findings);
                         }
                     }
-                    Ok(None) => {}
                     Err(error) => findings.fail(error),
+                }
+                if self.moved > MOST_MOVED {
+                    return self.used;
                 }
                 if self.made > MOST_TOTAL {
                     let message = format!("the values grow over {} MB by their placeholders", MOST_TOTAL >> 20);
@@ -84,12 +93,12 @@ impl<'a> Placeholders<'a> {
 
     /// The value with one kind of placeholder replaced; `None` where there is none.
     ///
-    /// uWSGI goes on where the replacement begins, so that placeholders in it count, except at the
-    /// very beginning of the value, where its first character is passed over.
+    /// uWSGI begins anew behind the first character, so that placeholders in the replacement count,
+    /// and those it completes, except at the very beginning of the value.
     fn replaced(&mut self, symbol: u8, records: &[Record], index: usize) -> Result<Option<String>, Error> {
         let setting = &records[index].setting;
         let mut text: Option<String> = None;
-        let (mut at, mut turns, mut moved) = (0, 0_usize, 0_usize);
+        let (mut at, mut turns) = (0, 0_usize);
         loop {
             let current = text.as_deref().unwrap_or(&setting.value);
             let Some((start, end)) = (Found { text: current.as_bytes(), symbol, at }).next() else {
@@ -109,8 +118,8 @@ impl<'a> Placeholders<'a> {
                 continue;
             };
             turns += 1;
-            moved += current.len();
-            if turns > MOST_TURNS || moved > MOST_MOVED {
+            self.moved += current.len();
+            if turns > MOST_TURNS || self.moved > MOST_MOVED {
                 let message = format!("the placeholders in the value of `{}` lead to no end", setting.key);
                 return Err(Error::new(Code::BadValue, message).at(setting));
             }
@@ -121,7 +130,7 @@ impl<'a> Placeholders<'a> {
             let mut next = text.take().unwrap_or_else(|| setting.value.clone());
             next.replace_range(start..end, &found);
             text = Some(next);
-            at = start.max(1);
+            at = 1;
         }
     }
 
@@ -133,22 +142,37 @@ impl<'a> Placeholders<'a> {
     }
 
     fn contents(&self, name: &str, by: &Setting) -> Result<String, Error> {
-        let bytes = match name.split_once("://") {
-            Some(("exec", command)) if self.allow_exec => output_of(command, self.directory, MOST_VALUE),
-            Some(("exec", _)) => return Err(exec_forbidden(by)),
-            Some((scheme, _)) => {
-                let message = format!("`@( )` takes a file, not `{scheme}://`");
-                return Err(Error::new(Code::OptionNotBuilt, message).at(by));
-            }
-            None => read_at_most(&self.directory.join(name), MOST_VALUE),
-        };
-        let bytes = bytes.map_err(|cause| {
-            let message = format!("cannot read `{name}`: {}", reason(&cause));
-            Error::new(Code::ConfigUnreadable, message).at(by)
-        })?;
+        let fetch = Fetch { directory: self.directory, allow_exec: self.allow_exec, most: MOST_VALUE };
+        let bytes = fetch.text(name, by)?;
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         Ok(text.split('\0').next().unwrap_or_default().to_owned())
+    }
+
+    /// A placeholder that is not over at the end of the value.
+    fn warn_of_open(&self, symbol: u8, setting: &Setting, findings: &mut Findings) {
+        if let Some(open) = unclosed(&setting.value, symbol) {
+            let message = format!("`{open}` is never closed and stays as it is");
+            findings.warn(Error::new(Code::Unresolved, message).at(setting).part(open).hint(format!("{open})")));
+        }
+    }
+
+    /// A name that nobody set. Formats of log lines have names of their own.
+    fn warn_of_unset(&self, setting: &Setting, findings: &mut Findings) {
+        if !is_option(&setting.key) || setting.key.contains("format") {
+            return;
+        }
+        let mut left = Found::new(&setting.value, b'%').map(|(start, end)| &setting.value[start + 2..end - 1]);
+        let Some(unset) = left.find(|name| !self.first.contains_key(*name) && !name.contains(' ')) else {
+            return;
+        };
+        let message = format!("`%({unset})` stays as it is: nothing sets `{unset}`");
+        let error = Error::new(Code::Unresolved, message).at(setting).part(format!("%({unset})"));
+        let near = suggest::nearest(unset, self.first.keys().map(String::as_str).take(MOST_COMPARED));
+        findings.warn(match suggest::sentence(&near) {
+            Some(sentence) => error.hint(sentence),
+            None => error.hint(format!("{unset} = VALUE")),
+        });
     }
 
     /// A value that still names a key.
@@ -158,6 +182,14 @@ impl<'a> Placeholders<'a> {
         let known = left.filter(|name| self.first.contains_key(*name)).take(1).collect::<Vec<_>>();
         for name in known {
             self.used.insert(name.into());
+            let itself = format!("%({name})");
+            let circle = self.first.get(name).and_then(|first| records.get(*first));
+            if circle.is_some_and(|first| first.setting.value.contains(&itself)) {
+                let message = format!("`{itself}` leads back to itself, and stays in the value of `{}`", setting.key);
+                let error = Error::new(Code::BadValue, message).at(setting).part(itself);
+                findings.warn(error.hint(format!("give `{name}` a value that does not lead to it again")));
+                continue;
+            }
             let message = format!("`%({name})` stays as it is in the value of `{}`", setting.key);
             let error = Error::new(Code::BadValue, message).at(setting);
             findings.warn(
@@ -223,6 +255,19 @@ impl Iterator for Found<'_> {
         None
     }
 }
+
+/// What a value has from the last opening on that no `)` follows; uWSGI leaves it.
+fn unclosed(value: &str, symbol: u8) -> Option<&str> {
+    let at = value.rfind(&format!("{}(", char::from(symbol)))?;
+    let rest = &value[at..];
+    (!rest.contains(')')).then(|| rest.get(..MOST_SHOWN).unwrap_or(rest).trim_end())
+}
+
+/// How many keys are looked at for one that was meant.
+const MOST_COMPARED: usize = 1000;
+
+/// How many bytes of one are shown.
+const MOST_SHOWN: usize = 60;
 
 /// The message about a command that nobody allowed.
 pub fn exec_forbidden(by: &Setting) -> Error {
@@ -330,7 +375,7 @@ mod tests {
             ("%%(one)|$%(one)", "%1|$1"),
             ("%(fwd)", "%(s1)"),
             ("%(one + 2) %(one", "3 %(one"),
-            ("$(HOME)|$(NOPE)|$($(N))|$(P)", "/root|$(NOPE)|$(HOME)|1"),
+            ("$(HOME)|$(NOPE)|$($(N))|$(P)", "/root|$(NOPE)|/root|1"),
             ("$()|$(HOME|$HOME", "$()|$(HOME|$HOME"),
             ("$(X_%(one))", "$(X_1)"),
             ("é%(one)é", "é1é"),
@@ -374,7 +419,7 @@ mod tests {
             errors,
             [
                 "cannot read `/nowhere`: no such file",
-                "cannot read `/dev/zero`: more than 16 MB",
+                "cannot read `/dev/zero`: more than 1 MB",
                 "cannot read `/`: it is a directory"
             ]
         );
@@ -385,7 +430,7 @@ mod tests {
         let pairs = [("a", "@(exec://printf 'x y')"), ("b", "@(exec://yes)")];
         let (values, findings, _) = placeholders(&pairs, true);
         assert_eq!(values[0], "x y");
-        assert_eq!(findings.errors[0].message, "cannot read `exec://yes`: more than 16 MB");
+        assert_eq!(findings.errors[0].message, "cannot read `exec://yes`: more than 1 MB");
         let (_, findings, _) = placeholders(&pairs[..1], false);
         assert_eq!(findings.errors[0].hints, ["allow-exec = true"]);
     }

@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 
-use serde_ini::parse::{Error as LineError, Item, Parser, SyntaxError};
+use serde_ini::parse::{Error as LineError, Item, Parser};
 
 use super::magic::{Line, Lost};
 
@@ -23,6 +23,8 @@ pub struct Ini {
     pub not_utf8: Vec<usize>,
     /// Lines that end at a NUL byte.
     pub cut: Vec<usize>,
+    /// Lines of sections that do not end in `]`, with the name they come to.
+    pub unclosed: Vec<(usize, String)>,
     /// Lines that a `%` took something from.
     pub odd: Vec<Odd>,
     /// Whether there were more settings than anybody writes, and reading ended there.
@@ -78,8 +80,8 @@ impl Ini {
             let number = line.number;
             let text = ini.text(line);
             // `[a]b]` is no section to the parser, and `a]b` to uWSGI.
-            if let Some(name) = text.trim().strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-                ini.sections.push(Section { name: name.to_owned(), line: number, entries: Vec::new() });
+            if let Some(name) = trimmed(&text).strip_prefix('[') {
+                ini.section(number, name);
                 continue;
             }
             // One line at a time: the parser has no memory.
@@ -126,18 +128,25 @@ impl Ini {
         text
     }
 
+    /// uWSGI: what stands behind the `[`, without its last character, whichever that is.
+    fn section(&mut self, line: usize, behind: &str) {
+        let mut letters = behind.chars();
+        let last = letters.next_back();
+        let name = letters.as_str().to_owned();
+        if last != Some(']') {
+            self.unclosed.push((line, name.clone()));
+        }
+        self.sections.push(Section { name, line, entries: Vec::new() });
+    }
+
     fn add(&mut self, line: usize, item: Result<Item, LineError<Infallible>>) {
         match item {
             Ok(Item::Empty | Item::Comment { .. }) => {}
-            Ok(Item::Section { name }) => self.sections.push(Section { name, line, entries: Vec::new() }),
+            Ok(Item::Section { name }) => self.section(line, &format!("{name}]")),
             Ok(Item::Value { key, value }) => match self.sections.last_mut() {
                 Some(section) => section.entries.push(Entry { line, key, value }),
                 None => self.stray.push(line),
             },
-            Err(LineError::Syntax(SyntaxError::SectionNotClosed)) => {
-                let reason = "a section's line ends with `]`, with nothing behind it";
-                self.broken.push((line, reason.into()));
-            }
             Err(error) => self.broken.push((line, error.to_string())),
         }
     }
@@ -157,13 +166,17 @@ impl Ini {
 /// The key and value of a line, without the blanks round each.
 fn value_of(line: &str) -> Item {
     let (key, value) = line.split_once('=').unwrap_or((line, ""));
-    let trimmed = |text: &str| text.trim_matches([' ', '\t', '\r']).to_owned();
-    Item::Value { key: trimmed(key), value: trimmed(value) }
+    Item::Value { key: trimmed(key).to_owned(), value: trimmed(value).to_owned() }
+}
+
+/// Without the blanks that uWSGI knows.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r'])
 }
 
 /// One raw line in the form serde_ini accepts: trimmed, and a bare key with its `=`.
 fn for_serde_ini(raw: &str) -> String {
-    let line = raw.trim_matches([' ', '\t', '\r']);
+    let line = trimmed(raw);
     let bare = !line.is_empty() && !line.starts_with(['[', ';', '#']) && !line.contains('=');
     if bare { format!("{line}=") } else { line.to_owned() }
 }
@@ -216,12 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn lists_what_it_cannot_read() {
-        let ini = parse(b"[uwsgi] ; main\na = \xff\n[a]b]\n[\n");
-        assert_eq!(ini.broken.len(), 2);
-        assert_eq!(ini.names(), ["a]b"]);
-        assert_eq!(ini.broken[0], (1, "a section's line ends with `]`, with nothing behind it".into()));
-        assert_eq!(ini.broken[1].0, 4);
+    fn a_section_is_named_as_uwsgi_names_it() {
+        let ini = parse(b"[uwsgi] ; main\na = \xff\n[a]b]\n [a]]\t\r\n[uwsgi\n[\n[]\n[ b ]\n");
+        assert_eq!(ini.broken, []);
+        assert_eq!(ini.names(), ["uwsgi] ; mai", "a]b", "a]", "uwsg", "", " b "]);
+        assert_eq!(ini.unclosed, [(1, "uwsgi] ; mai".into()), (5, "uwsg".into()), (6, String::new())]);
         assert_eq!(ini.not_utf8, [2]);
     }
 

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use super::arithmetic::number;
 use super::glob;
 use super::magic::host_name;
+use super::read::immediate::Act;
 use super::setting::Setting;
 
 /// What a key does as soon as it is read (uWSGI: immediate options).
@@ -34,6 +35,8 @@ pub enum Directive {
     Open(Test),
     /// Ends a block.
     Close,
+    /// Does something else at once.
+    Act(Act),
 }
 
 /// How a configuration file is written.
@@ -125,6 +128,7 @@ impl Directive {
             "for-glob" => Self::Open(Test::Glob),
             "for-times" => Self::Open(Test::Times),
             "for-readline" => Self::Open(Test::Lines),
+            _ if Act::find(key).is_some() => Self::Act(Act::find(key)?),
             _ => {
                 let (subject, expected) = match key.strip_prefix("if-not-") {
                     Some(subject) => (subject, false),
@@ -229,15 +233,32 @@ impl Block {
             Subject::Hostname => (argument == host_name(), named),
             // Both forms let everything through in uWSGI 2.0.31.
             Subject::HostnameMatch => (expected, None),
-            Subject::Plugin => (BUILT_IN.contains(&argument), named),
+            Subject::Plugin => (is_built_in(argument), named),
             Subject::Reload => (surroundings.reload(), None),
         }
     }
 }
 
-/// The plugins of uWSGI whose work is built in, under the names that `if-plugin` knows.
-const BUILT_IN: &[&str] =
-    &["python", "python3", "http", "uwsgi", "corerouter", "cache", "ping", "rpc", "signal", "spooler", "syslog"];
+/// Whether the work of a plugin of uWSGI is built in; the version behind its name does not matter.
+pub fn is_built_in(plugin: &str) -> bool {
+    BUILT_IN.contains(&plugin.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
+/// The plugins of uWSGI whose work is built in.
+const BUILT_IN: &[&str] = &[
+    "python",
+    "http",
+    "uwsgi",
+    "corerouter",
+    "cache",
+    "logfile",
+    "logsocket",
+    "ping",
+    "rpc",
+    "signal",
+    "spooler",
+    "syslog",
+];
 
 /// The lines of a file, without their ends; none when it can't be read.
 fn lines(path: &Path, most: usize, most_bytes: u64) -> Vec<String> {

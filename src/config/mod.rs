@@ -1,8 +1,8 @@
 //! The configuration: the option table, the readers that feed it, and what is wrong with them.
 //!
 //! `cli` makes a [`Source`] of the command line; the master turns it into a [`Config`] at the start
-//! and again at every reload. Reads files and the environment it was given; never touches a
-//! socket, the working directory or any other state of the process.
+//! and again at every reload. Reads files and the environment it was given; never touches the
+//! working directory or any other state of the process.
 #![forbid(unsafe_code)]
 
 mod arithmetic;
@@ -10,9 +10,11 @@ mod check;
 pub mod convert;
 mod declare;
 mod expand;
+mod fetch;
 mod formats;
-mod glob;
+pub mod glob;
 mod ini;
+mod jail;
 mod logic;
 mod magic;
 mod nearby;
@@ -21,10 +23,11 @@ mod options;
 mod read;
 pub mod render;
 mod setting;
+pub mod show;
 pub mod suggest;
 mod value;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +60,8 @@ pub struct Source {
     pub started: SystemTime,
     /// Whether it was read before, for `if-reload`.
     pub reload: bool,
+    /// Whether `print` and `iprint` are followed: not where the answer is on stdout.
+    pub prints: bool,
     /// What stdin held, once it was read: a reload can't read it again.
     pub stdin: Arc<OnceLock<Arc<Vec<u8>>>>,
 }
@@ -69,6 +74,7 @@ impl Default for Source {
             environment: Vec::new(),
             started: SystemTime::now(),
             reload: false,
+            prints: false,
             stdin: Arc::default(),
         }
     }
@@ -88,12 +94,12 @@ impl Source {
         found.map(|(_, value)| value.clone())
     }
 
-    /// What stands on stdin, at most 64 MB.
+    /// What stands on stdin, at most 16 MB.
     fn stdin(&self) -> io::Result<Arc<Vec<u8>>> {
         if let Some(text) = self.stdin.get() {
             return Ok(text.clone());
         }
-        let text = expand::bounded(io::stdin().lock(), 64 << 20)?;
+        let text = expand::bounded(io::stdin().lock(), 16 << 20)?;
         Ok(self.stdin.get_or_init(|| Arc::new(text)).clone())
     }
 }
@@ -160,7 +166,7 @@ impl Config {
     /// where they stand, then the files named without an option. The last value of an option
     /// wins, lists add up.
     pub fn load(source: &Source, directory: &Path) -> Result<(Self, Vec<Warning>), Vec<Error>> {
-        let (config, findings) = Self::examined(source, directory);
+        let (config, findings, _) = Self::examined(source, directory);
         match findings.errors.is_empty() {
             true => Ok((config, findings.warnings)),
             false => Err(findings.errors),
@@ -170,25 +176,32 @@ impl Config {
     /// Reads the same for `--check`: answers with everything that is wrong or odd, also what a start
     /// would find out later, such as files that are not there.
     pub fn examine(source: &Source, directory: &Path) -> (Self, Vec<Error>, Vec<Warning>) {
-        let (config, mut findings) = Self::examined(source, directory);
+        let (config, mut findings, _) = Self::examined(source, directory);
         config.check_paths(directory, &mut findings);
         (config, findings.errors, findings.warnings)
     }
 
-    fn examined(source: &Source, directory: &Path) -> (Self, Findings) {
+    /// The configuration, what is wrong with it, and whether all of it could be read.
+    fn examined(source: &Source, directory: &Path) -> (Self, Findings, bool) {
         let mut reader = Reader::new(source, directory);
         let used = reader.read();
         let Reader { records, declared, files, mut findings, .. } = reader;
         let unread = !findings.errors.is_empty();
+        check::twice::check(&records, &mut findings);
         let mut config = Self { files, ..Self::default() };
         let records = records.into_iter().filter(|record| record.stage != Stage::Done);
         let records = records.flat_map(|record| declare::unfold(record, &declared)).collect();
         let unknown = config.apply(records, &used, &mut findings);
+        config.emperor.activated = ["LISTEN_FDS", "UWSGI_EMPEROR_FD"].iter().any(|it| source.variable(it).is_some());
+        if source.variable("UWSGI_EMPEROR_FD").is_some() {
+            // uWSGI: a vassal stays in sight of its emperor, `daemonize` is where it logs.
+            config.logto = config.daemonize.take().or(config.logto.take());
+        }
         // A file that could not be read makes everything that follows from it noise.
         if !unread {
             config.check(directory, &unknown, &mut findings);
         }
-        (config, findings)
+        (config, findings, !unread)
     }
 
     /// Everything that `source` sets, directives and placeholders included, in uWSGI's order and
@@ -215,10 +228,11 @@ impl Config {
         self.decided.get(OptionDef::find(option)?.name())
     }
 
-    /// The directory that the app's paths start from, those of sockets and `home` too: `chdir`, or
-    /// `directory`, where the instance was started.
-    pub fn app_directory(&self, directory: &Path) -> PathBuf {
-        self.chdir.as_ref().map_or_else(|| directory.to_owned(), |chdir| directory.join(chdir))
+    /// The line that gave a list this value: shown as `uwsgi.ini:9: cron = …`.
+    pub fn line_of(&self, option: &str, value: &str) -> Option<&Setting> {
+        let names = OptionDef::find(option)?.names;
+        let is_it = |setting: &&Setting| names.contains(&setting.key.as_str()) && setting.value == value;
+        self.settings.iter().rev().find(is_it).or_else(|| self.origin(option))
     }
 
     /// Every file that was read, absolute, in order.
@@ -240,11 +254,15 @@ impl Config {
     /// Fills the fields from the settings. Answers with the settings that are no option.
     fn apply(&mut self, records: Vec<Record>, used: &HashSet<String>, findings: &mut Findings) -> Vec<Setting> {
         let (strict, tolerant) = (is_on(&records, "strict"), is_on(&records, "tolerate-unsupported"));
-        let mut unknown = Vec::new();
-        for Record { setting, .. } in records.iter().filter(|record| record.stage != Stage::Placeholder) {
+        let (mut unknown, mut told, mut more) = (Vec::new(), 0, 0);
+        let open = || records.iter().enumerate().filter(|(_, record)| record.stage != Stage::Placeholder);
+        let last: HashMap<&str, usize> =
+            open().filter_map(|(index, record)| Some((OptionDef::find(&record.setting.key)?.name(), index))).collect();
+        for (index, Record { setting, .. }) in open() {
             if let Some(option) = OptionDef::known(&setting.key) {
                 if option.state.is_built() {
-                    self.apply_one(option, setting, findings);
+                    let overruled = !option.repeats() && last.get(option.name()).is_some_and(|last| *last > index);
+                    self.apply_one(option, setting, overruled, findings);
                     continue;
                 }
                 let error = check::not_built(option, setting);
@@ -253,21 +271,28 @@ impl Config {
                     false => findings.fail(error.hint("`tolerate-unsupported = true` starts without what it does")),
                 }
             } else {
-                unknown.push(setting.clone());
+                if unknown.len() < MOST_UNKNOWN {
+                    unknown.push(setting.clone());
+                }
                 match strict {
-                    true => findings.fail(unknown_option(setting)),
                     false if used.contains(&setting.key) => {}
+                    _ if told == MOST_UNKNOWN => more += 1,
                     false if is_variable_for_others(setting) => {}
+                    true => findings.fail(unknown_option(setting)),
                     false => findings.warn(kept_as_placeholder(setting)),
                 }
+                told = (told + 1).min(MOST_UNKNOWN);
             }
+        }
+        if more > 0 {
+            findings.warn(Error::new(Code::UnknownOption, format!("and {more} more unknown options")));
         }
         self.threads = self.threads.max(1);
         self.settings = records.into_iter().map(|record| record.setting).collect();
         unknown
     }
 
-    fn apply_one(&mut self, option: &'static OptionDef, setting: &Setting, findings: &mut Findings) {
+    fn apply_one(&mut self, option: &'static OptionDef, setting: &Setting, overruled: bool, findings: &mut Findings) {
         let Setting { key, value, .. } = setting;
         if option.is_action() {
             // Images set `UWSGI_VERSION` for their own ends.
@@ -275,10 +300,14 @@ impl Config {
                 return;
             }
             let message = format!("`{key}` belongs on the command line and is ignored here");
-            findings.warn(Error::new(Code::OptionMisused, message).at(setting).part(key.as_str()));
+            let error = Error::new(Code::OptionMisused, message).at(setting).part(key.as_str());
+            findings.warn(match suggest::instead(key) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
             return;
         }
-        let Some(read) = check::value(option, setting, findings) else { return };
+        let Some(read) = check::value(option, setting, overruled, findings) else { return };
         if let Kind::Socket(protocol) = option.kind {
             self.sockets.push(SocketSetting {
                 address: value.clone(),
@@ -291,6 +320,9 @@ impl Config {
         self.decided.insert(option.name(), setting.clone());
     }
 }
+
+/// How many unknown options are told one by one: finding the likely names takes its time.
+const MOST_UNKNOWN: usize = 200;
 
 /// Whether the last of the settings named `name` switches it on.
 fn is_on(records: &[Record], name: &str) -> bool {
@@ -311,14 +343,14 @@ fn is_variable_for_others(setting: &Setting) -> bool {
 
 /// The message about an option that nobody knows.
 fn unknown_option(setting: &Setting) -> Error {
-    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.key));
+    let error = Error::new(Code::UnknownOption, format!("unknown option `{}`", setting.named()));
     suggest_for(error.at(setting).part(setting.key.as_str()), setting)
         .hint("a placeholder of your own needs `strict = false`")
 }
 
 /// The same where unknown options are placeholders.
 fn kept_as_placeholder(setting: &Setting) -> Error {
-    let message = format!("unknown option `{}`, kept as a placeholder", setting.key);
+    let message = format!("unknown option `{}`, kept as a placeholder", setting.named());
     let error = Error::new(Code::UnknownOption, message).at(setting).part(setting.key.as_str());
     suggest_for(error, setting).hint("`strict = true` makes this an error")
 }
@@ -327,6 +359,9 @@ fn suggest_for(error: Error, setting: &Setting) -> Error {
     let parts = setting.key.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
     if let Some((key, value)) = parts.filter(|(key, _)| OptionDef::find(key).is_some()) {
         return error.hint(format!("{key} = {value}"));
+    }
+    if let Some(hint) = suggest::instead(&setting.key) {
+        return error.hint(hint);
     }
     match suggest::sentence(&suggest::options(&setting.key)) {
         Some(sentence) => error.hint(sentence),

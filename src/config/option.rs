@@ -226,7 +226,7 @@ pub enum State {
 
 impl State {
     /// Whether a start may rely on the option.
-    pub fn is_built(self) -> bool {
+    pub const fn is_built(self) -> bool {
         matches!(self, Self::Works | Self::Accepted(_))
     }
 
@@ -270,7 +270,7 @@ impl OptionDef {
     pub fn help(&self) -> Cow<'static, str> {
         match self.doc.first() {
             Some(line) => line.trim().into(),
-            None => format!("uWSGI's option of this name; takes {}", self.takes()).into(),
+            None => format!("an option of uWSGI that is not described yet; takes {}", self.takes()).into(),
         }
     }
 

@@ -36,7 +36,7 @@ macro_rules! planned {
             kind: $kind,
             group: Group::$group,
             rank: $rank,
-            since: "",
+            since: if $state.is_built() { "0.1.0" } else { "" },
             state: $state,
             uwsgi_default: None,
             doc: &[$($help)?],
@@ -277,6 +277,24 @@ options! {
     /// lets a configuration run commands: `@(exec://…)` in a value, `ini = exec://…`
     /// Where a file is read from a command, this has to stand above that line.
     ["allow-exec"] Switch, Configuration, Rare, "0.1.0", Works;
+
+    /// sets a placeholder to the address of a host: `name=host`
+    ["resolve"] Text, Configuration, Rare, "0.2.0", Works;
+
+    /// puts the text of a file in front of every configuration file that follows
+    ["inject-before"] List, Configuration, Rare, "0.2.0", Works;
+
+    /// puts the text of a file behind every configuration file that follows
+    ["inject-after"] List, Configuration, Rare, "0.2.0", Works;
+
+    /// prints a line when the configuration was read
+    ["print"] Text, Configuration, Rare, "0.2.0", Works;
+
+    /// prints a line while the configuration is read
+    ["iprint"] Text, Configuration, Rare, "0.2.0", Works;
+
+    /// ends with this code while the configuration is read
+    ["exit"] OptionalText, Configuration, Rare, "0.2.0", Works;
 
     /// names plugins of uWSGI; what rustwsgi can do is built in
     /// Plugins with something rustwsgi has are taken without a word, others with a warning.
@@ -536,6 +554,9 @@ options! {
 
     /// has `--check` and `--show-config` answer in JSON
     ["json-output"] ALONE, Commands, Rare, "0.1.0", Works;
+
+    /// prints the first value of an option or placeholder, and serves nothing
+    ["get"] action("NAME"), Commands, Rare, "0.2.0", Works;
 
     /// writes the completion of a shell or the manual page
     ["generate"] action("bash|zsh|fish|man"), Commands, Rare, "0.1.0", Works;

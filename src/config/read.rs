@@ -4,16 +4,17 @@
 //! replaced, and directives followed ([`Directive`]): blocks, loops, `set`. What a value means is
 //! not known here. Whatever the files say, time and memory stay bounded.
 
+pub mod immediate;
 mod refusals;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Error as IoError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::expand::{Placeholders, bounded, exec_forbidden, output_of, read_at_most, reason};
+use super::expand::{Placeholders, read_at_most, reason};
+use super::fetch::Fetch;
 use super::formats;
 use super::ini::{Entry, Ini, Odd};
 use super::logic::{Block, Directive, Format, Surroundings, Test};
@@ -21,7 +22,8 @@ use super::magic::{FileFacts, Lost, Variables};
 use super::setting::{Origin, Record, Setting, Stage};
 use super::{Findings, Source, is_on, is_option, nearby, suggest};
 use crate::error::{Code, Error};
-use refusals::{no_file_before, no_section, takes, too_much, unknown_format};
+use immediate::{Injected, Pieces};
+use refusals::{is_near, no_file_before, no_section, no_top, takes, too_much, unclosed, unknown_format};
 
 /// The section that is read when none is named.
 const DEFAULT_SECTION: &str = "uwsgi";
@@ -56,10 +58,13 @@ const EARLY: &[&str] = &[
 const MOST_SETTINGS: usize = 100_000;
 
 /// How many bytes one file may have.
-const MOST_FILE: usize = 64 << 20;
+const MOST_FILE: usize = 16 << 20;
 
 /// How many bytes all files may have that are read, each as often as it is read.
-const MOST_READ: usize = 256 << 20;
+const MOST_READ: usize = 64 << 20;
+
+/// How many bytes all settings may have.
+const MOST_HELD: usize = 24 << 20;
 
 /// How deep files may include each other.
 const MOST_DEPTH: usize = 64;
@@ -91,7 +96,10 @@ pub struct Reader<'a> {
     within: bool,
     forbidden: Vec<String>,
     allowed: Option<Vec<String>>,
+    injected: Injected,
     read: usize,
+    /// How many bytes the settings have.
+    held: usize,
     full: bool,
 }
 
@@ -113,7 +121,9 @@ impl<'a> Reader<'a> {
             within: false,
             forbidden: Vec::new(),
             allowed: None,
+            injected: Injected::default(),
             read: 0,
+            held: 0,
             full: false,
         }
     }
@@ -135,7 +145,8 @@ impl<'a> Reader<'a> {
         let placeholders = Placeholders::new(source, self.directory, self.may_exec(), &self.first);
         let used = placeholders.expand(&mut self.records, &mut self.findings);
         self.inherit();
-        if let Some(block) = &self.block {
+        self.print_what_was_asked();
+        if let Some(block) = self.block.as_ref().filter(|_| !self.full) {
             let message = format!("`{}` has no `end`", block.setting.key);
             let error = Error::new(Code::BadConfigFile, message).at(&block.setting);
             self.findings.warn(error.fact("everything below belongs to it, to the end of the last file"));
@@ -178,7 +189,11 @@ impl<'a> Reader<'a> {
         }
         if !self.within {
             if Directive::find(&setting.key) == Some(Directive::Close) {
-                self.block = None;
+                if self.block.take().is_none() {
+                    let message = format!("`{}` ends nothing: no block is open here", setting.key);
+                    self.findings
+                        .warn(Error::new(Code::OptionMisused, message).at(&setting).part(setting.key.as_str()));
+                }
             } else if let Some(block) = &self.block {
                 let turns = block.turns(self.directory, self);
                 for context in turns {
@@ -216,7 +231,12 @@ impl<'a> Reader<'a> {
         }
         if self.records.len() >= MOST_SETTINGS {
             let message = format!("there are more than {MOST_SETTINGS} settings");
-            return self.give_up(Error::new(Code::BadConfigFile, message).at(&setting));
+            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
+        }
+        self.held += setting.key.len() + setting.value.len();
+        if self.held > MOST_HELD {
+            let message = format!("the settings come to more than {} MB", MOST_HELD >> 20);
+            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
         }
         let directive = Directive::find(&setting.key);
         self.record(setting.clone(), if directive.is_some() { Stage::Done } else { Stage::Open });
@@ -252,6 +272,7 @@ impl<'a> Reader<'a> {
             Directive::Whitelist(true) => self.allowed = Some(words()),
             Directive::Whitelist(false) => self.allowed = None,
             Directive::Close => {}
+            Directive::Act(act) => self.act(act, setting),
             Directive::Open(test) => self.open_block(test, setting),
         }
     }
@@ -321,6 +342,7 @@ impl<'a> Reader<'a> {
             return Err(Error::new(Code::BadConfigFile, message).at(setting));
         }
         let text = self.text(&here, setting)?;
+        let (text, pieces) = self.surrounded(&here.named, text)?;
         self.read += text.len();
         if self.read > MOST_READ {
             self.give_up(
@@ -337,8 +359,8 @@ impl<'a> Reader<'a> {
         self.outermost.get_or_insert_with(|| format.map(|_| here.clone()));
         self.open.push(step);
         let result = match written {
-            Format::Ini => self.ini(&text, &here, setting),
-            _ => self.other(written, &text, &here, setting),
+            Format::Ini => self.ini(&text, &here, &pieces, setting),
+            _ => self.other(written, &text, &here, &pieces, setting),
         };
         self.open.pop();
         result
@@ -367,21 +389,15 @@ impl<'a> Reader<'a> {
     /// What stands in a file, or whatever else the name leads to.
     fn text(&self, here: &FileFacts, by: &Setting) -> Result<Arc<Vec<u8>>, Error> {
         let named = here.named.as_str();
-        let unreadable = |cause: IoError| self.unreadable(named, &cause, by);
-        match named.split_once("://") {
-            None if named == "-" => self.source.stdin().map_err(unreadable),
-            None => read_at_most(&here.path, MOST_FILE).map(Arc::new).map_err(unreadable),
-            Some(("exec", _)) if !self.may_exec() => Err(exec_forbidden(by)),
-            Some(("exec", command)) => output_of(command, self.directory, MOST_FILE).map(Arc::new).map_err(unreadable),
-            Some(("fd", number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let path = format!("/proc/self/fd/{number}");
-                fs::File::open(path).and_then(|file| bounded(file, MOST_FILE)).map(Arc::new).map_err(unreadable)
+        let read = match named {
+            "-" => self.source.stdin(),
+            _ if !named.contains("://") => read_at_most(&here.path, MOST_FILE).map(Arc::new),
+            _ => {
+                let fetch = Fetch { directory: self.directory, allow_exec: self.may_exec(), most: MOST_FILE };
+                fetch.read(named, by)?.map(Arc::new)
             }
-            Some((scheme, _)) => {
-                let message = format!("reading a configuration from `{scheme}://` is not built yet");
-                Err(Error::new(Code::OptionNotBuilt, message).at(by))
-            }
-        }
+        };
+        read.map_err(|cause| self.unreadable(named, &cause, by))
     }
 
     fn may_exec(&self) -> bool {
@@ -399,18 +415,32 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes over the settings of the section that `here` asks for.
-    fn ini(&mut self, text: &[u8], here: &FileFacts, by: &Setting) -> Result<(), Error> {
-        let file: Arc<str> = here.named.as_str().into();
-        let at = |line| Origin::File { file: file.clone(), line };
+    fn ini(&mut self, text: &[u8], here: &FileFacts, pieces: &Pieces, by: &Setting) -> Result<(), Error> {
+        let at = |line| pieces.origin(line);
+        let text = self.without_mark(text, &here.named)?;
         let variables = self.variables(here);
-        let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
+        let mut lines = variables.lines(text, MOST_FILE);
         let ini = Ini::parse(&mut lines, MOST_SETTINGS);
         if lines.overlong() || ini.too_many {
             return Err(too_much(here, by));
         }
+        let wanted = match here.section.as_str() {
+            "" => DEFAULT_SECTION,
+            section => section,
+        };
         for (line, reason) in &ini.broken {
             let error = Error::new(Code::BadConfigFile, format!("cannot read a line: {reason}"));
             self.findings.fail(error.at(at(*line)));
+        }
+        if let Some((line, name)) = ini.unclosed.iter().find(|(_, name)| name != wanted && is_near(name, wanted))
+            && !ini.names().contains(&wanted)
+        {
+            let error = Error::new(Code::NoSection, format!("`{}` has no section `[{wanted}]`", here.named));
+            return Err(unclosed(error, name, wanted).at(at(*line)));
+        }
+        for (line, name) in ini.unclosed.iter().take(MOST_TOLD) {
+            let error = Error::new(Code::BadConfigFile, "a section's line does not end with `]`");
+            self.findings.warn(unclosed(error, name, wanted).at(at(*line)));
         }
         for (lines, message) in [
             (&ini.not_utf8, "a line is not UTF-8: its odd bytes are replaced"),
@@ -421,10 +451,6 @@ impl<'a> Reader<'a> {
                 self.findings.warn(Error::new(Code::BadConfigFile, message).at(at(*line)));
             }
         }
-        let wanted = match here.section.as_str() {
-            "" => DEFAULT_SECTION,
-            section => section,
-        };
         let sections: Vec<_> = ini.sections.iter().filter(|section| section.name == wanted).collect();
         if sections.is_empty() && ini.broken.is_empty() {
             return Err(no_section(&ini, here, wanted, by));
@@ -445,12 +471,19 @@ impl<'a> Reader<'a> {
     }
 
     /// The same for YAML, JSON, XML and TOML.
-    fn other(&mut self, format: Format, text: &[u8], here: &FileFacts, by: &Setting) -> Result<(), Error> {
-        let file: Arc<str> = here.named.as_str().into();
-        let at = |line| Origin::File { file: file.clone(), line };
+    fn other(
+        &mut self,
+        format: Format,
+        text: &[u8],
+        here: &FileFacts,
+        pieces: &Pieces,
+        by: &Setting,
+    ) -> Result<(), Error> {
+        let at = |line| pieces.origin(line);
         let (mut plain, mut numbers, mut odd) = (Vec::new(), Vec::new(), Vec::new());
+        let text = self.without_mark(text, &here.named)?;
         let variables = self.variables(here);
-        let mut lines = variables.lines(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), MOST_FILE);
+        let mut lines = variables.lines(text, MOST_FILE);
         for line in &mut lines {
             numbers.push(line.number);
             let read_as = String::from_utf8_lossy(&line.text).trim().to_owned();
@@ -475,14 +508,17 @@ impl<'a> Reader<'a> {
         };
         let entries = formats::read(format, &plain, wanted, MOST_SETTINGS).map_err(|broken| {
             let error = Error::new(Code::BadConfigFile, format!("cannot read `{}`: {}", here.named, broken.reason));
-            match broken.line {
+            let error = match broken.line {
                 Some(line) => error.at(at(original(line))),
                 None => error.at(by),
+            };
+            match format {
+                Format::Toml => error.hint("text stands in quotes in TOML: socket = \"127.0.0.1:3031\""),
+                _ => error,
             }
         })?;
         let Some(entries) = entries else {
-            let message = format!("`{}` has no `{wanted}` at its top", here.named);
-            return Err(Error::new(Code::NoSection, message).at(by));
+            return Err(no_top(format, here, wanted, by));
         };
         for Entry { line, key, value } in entries {
             self.add(Setting { key, value, origin: at(original(line)) });
@@ -522,7 +558,7 @@ impl<'a> Reader<'a> {
                 format!("`%{}` is about this file", char::from(byte.to_ascii_lowercase())),
             ),
         };
-        let error = Error::new(Code::BadValue, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
+        let error = Error::new(Code::StrayPercent, message).at(format_args!("{origin}: {}", cut(&odd.raw)));
         self.findings.warn(error.fact(format!("read as: {}", cut(&odd.read_as))).hint(hint));
     }
 

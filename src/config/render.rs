@@ -1,4 +1,4 @@
-//! The tables as text: `--help`, `--explain`, `--show-config`, `docs/options.md`, `docs/errors.md`.
+//! The tables as text: `--help`, `--explain`, `docs/options.md`, `docs/errors.md`.
 //!
 //! Called by `cli`, and by the test that keeps `docs/options.md` what it should be. Decides how
 //! things look; what they are stands in the table.
@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 
 use super::option::{Group, OptionDef, Rank, State};
-use super::setting::Origin;
 use super::{Config, suggest};
 use crate::error::{Code, Error};
 
@@ -46,6 +45,14 @@ impl Detail {
             Self::Common => option.state.is_built() && option.rank < Rank::Rare,
             Self::All => true,
         }
+    }
+}
+
+/// `1 worker`, `2 workers`.
+pub fn counted(number: usize, word: &str) -> String {
+    match number {
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}{}", if word.ends_with('s') { "es" } else { "s" }),
     }
 }
 
@@ -119,13 +126,15 @@ pub fn explain(subject: &str) -> Result<String, Error> {
 }
 
 fn explain_code(code: Code) -> String {
-    format!(
-        "{}: {}\n\n{}\n\nto look at: {}\n",
-        code.as_str(),
-        code.title(),
-        wrapped(code.page()),
-        code.fault().as_str()
-    )
+    let (name, title, page) = (code.as_str(), code.title(), wrapped(code.page()));
+    format!("{name}: {title}\n\n{page}\n\n{}to look at: {}\n", example(code), code.fault().as_str())
+}
+
+/// The example of a code as a paragraph, indented.
+fn example(code: Code) -> String {
+    let lines = code.example().into_iter().flat_map(str::lines);
+    let text: String = lines.map(|line| format!("    {line}\n")).collect();
+    if text.is_empty() { text } else { format!("{text}\n") }
 }
 
 /// The text in lines of at most 100 letters.
@@ -154,7 +163,12 @@ pub fn errors() -> String {
     );
     for code in Code::ALL {
         let (name, title, page) = (code.as_str(), code.title(), wrapped(code.page()));
-        let _ = write!(text, "\n## {name}: {title}\n\n{page}\n\nTo look at: {}.\n", code.fault().as_str());
+        let _ = write!(
+            text,
+            "\n## {name}: {title}\n\n{page}\n\n{}To look at: {}.\n",
+            example(*code),
+            code.fault().as_str()
+        );
     }
     text
 }
@@ -255,25 +269,6 @@ fn reference_row(option: &OptionDef) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-impl Config {
-    /// The text of `--show-config`: everything that was set, in order, as an ini file, with a
-    /// comment where each part comes from.
-    pub fn show(&self) -> String {
-        let mut text = String::from("[uwsgi]\n");
-        for setting in &self.settings {
-            let _ = writeln!(text, "; {}", setting.origin);
-            // What a reader of this file would take for a variable is doubled.
-            let (key, value) = (&setting.key, setting.value.replace('%', "%%").replace("%%(", "%("));
-            let value = match (value.as_str(), &setting.origin) {
-                ("", Origin::CommandLine) => "true",
-                _ => &value,
-            };
-            let _ = writeln!(text, "{}", format!("{key} = {value}").trim_end());
-        }
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +307,13 @@ mod tests {
         assert!(common.lines().count() < all.lines().count());
         assert!(common.contains("  -p, --processes N               how many worker processes"));
         assert!(common.lines().all(|line| line.chars().count() <= 130));
+    }
+
+    #[test]
+    fn counts_have_their_grammar() {
+        assert_eq!(counted(1, "process"), "1 process");
+        assert_eq!(counted(0, "process"), "0 processes");
+        assert_eq!(counted(2, "thread"), "2 threads");
     }
 
     #[test]

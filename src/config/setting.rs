@@ -53,10 +53,15 @@ impl Setting {
     /// line that has none.
     pub fn shown(&self) -> &str {
         let flag = self.origin == Origin::CommandLine && self.value.is_empty();
-        match flag && OptionDef::find(&self.key).is_none_or(|option| option.argument() == Argument::Optional) {
+        match flag && OptionDef::find(&self.key).is_some_and(|option| option.argument() == Argument::Optional) {
             true => "true",
             false => &self.value,
         }
+    }
+
+    /// The key, cut where nobody would read on.
+    pub fn named(&self) -> &str {
+        shortened(&self.key)
     }
 
     /// The first variable in the value that the environment did not have.
@@ -64,6 +69,20 @@ impl Setting {
         let (_, rest) = self.value.split_once("$(")?;
         rest.split_once(')').map(|(name, _)| name)
     }
+
+    /// The first variable in the value that is written as in a shell, `${NAME}` or `${NAME:-default}`.
+    pub fn of_the_shell(&self) -> Option<&str> {
+        let (_, rest) = self.value.split_once("${")?;
+        let (name, _) = rest.split_once('}')?;
+        let name = name.split([':', '-', '=', '?', '+']).next()?;
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        is_name.then_some(name)
+    }
+}
+
+/// What of a text is shown in messages.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A setting on its way from where it is written to the configuration.
@@ -91,10 +110,11 @@ pub enum Stage {
 /// As the user wrote it: `uwsgi.ini:9: home = venv`, `argv: --home venv`, `$UWSGI_HOME: venv`.
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, value, origin } = self;
-        let value = match value.char_indices().nth(SHOWN) {
-            Some((end, _)) => format!("{}…", &value[..end]),
-            None => value.clone(),
+        let Self { value, origin, .. } = self;
+        let key = self.named();
+        let value = match shortened(value) {
+            shown if shown.len() < value.len() => format!("{shown}…"),
+            shown => shown.to_owned(),
         };
         match (origin, value.as_str()) {
             (Origin::File { .. }, "") => write!(f, "{origin}: {key}"),
@@ -120,6 +140,8 @@ mod tests {
         assert_eq!(setting(Origin::CommandLine, "venv").to_string(), "argv: --home venv");
         let long = setting(Origin::CommandLine, &"x".repeat(1000)).to_string();
         assert!(long.ends_with("x…") && long.len() < 300);
+        let long = Setting { key: "é".repeat(1000), value: String::new(), origin: Origin::CommandLine };
+        assert_eq!(long.named().chars().count(), SHOWN);
         let variable = Origin::Environment("UWSGI_HOME".into());
         assert_eq!(setting(variable, "venv").to_string(), "$UWSGI_HOME: venv");
     }

@@ -7,6 +7,15 @@ use super::option::OptionDef;
 /// How many names a suggestion holds at most.
 const MOST: usize = 3;
 
+/// A longer name, in bytes, is no slip of the pen: the time to tell grows with its square.
+const LONGEST: usize = 200;
+
+/// How many letters may be wrong at most, see `score`.
+const MOST_SLIPS: usize = 3;
+
+/// How many bytes a letter has at most.
+const LONGEST_LETTER: usize = 4;
+
 /// The option names nearest to `name`, best first; ours before uWSGI's others.
 pub fn options(name: &str) -> Vec<&'static str> {
     let names = |built: bool| {
@@ -20,6 +29,54 @@ pub fn options(name: &str) -> Vec<&'static str> {
     }
 }
 
+/// What to write instead of a word that another server, or nobody, has as an option.
+pub fn instead(name: &str) -> Option<&'static str> {
+    let known = STRANGERS.iter().find(|(stranger, _)| *stranger == folded(name));
+    known.map(|(_, hint)| *hint)
+}
+
+/// Words that people write in a uwsgi.ini, and what does what they want.
+const STRANGERS: &[(&str, &str)] = &[
+    ("else", "a block has no `else`: `if-env` and `if-not-env` are two blocks, each with its `endif`"),
+    ("elif", "a block has no `elif`: write a second one behind its `endif`"),
+    ("bind", "`bind` is gunicorn's: `http-socket = 127.0.0.1:8000`, or `socket` behind nginx"),
+    (
+        "worker-class",
+        "`worker-class` is gunicorn's: `processes` and `threads`; `rustwsgi convert` turns its files into an ini",
+    ),
+    (
+        "workers-class",
+        "`worker-class` is gunicorn's: `processes` and `threads`; `rustwsgi convert` turns its files into an ini",
+    ),
+    ("worker-connections", "`worker-connections` is gunicorn's: `processes` times `threads` is what is served at once"),
+    ("graceful-timeout", "`graceful-timeout` is gunicorn's: `worker-reload-mercy`"),
+    ("max-requests-jitter", "`max-requests-jitter` is gunicorn's: `max-requests-delta`"),
+    ("accesslog", "`accesslog` is gunicorn's: `logto`"),
+    ("access-logfile", "`access-logfile` is gunicorn's: `logto`"),
+    ("errorlog", "`errorlog` is gunicorn's: `logto`"),
+    ("wsgi-app", "`wsgi-app` is gunicorn's: `module`"),
+    ("master-process", "`master = true` is meant, and a master there always is"),
+    ("timeout", "to end requests that take too long: `harakiri = SECONDS`"),
+    ("worker-processes", "`processes`"),
+    ("listen-backlog", "`listen`"),
+    ("django-settings-module", "`env = DJANGO_SETTINGS_MODULE=blog.settings`"),
+];
+
+/// `buffer-size = 32768` for one that says `32k`.
+pub fn in_bytes(option: &str, value: &str) -> Option<String> {
+    if !["buffer", "size", "limit"].iter().any(|word| option.contains(word)) {
+        return None;
+    }
+    let unit = value.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let number: u64 = value[..value.len() - unit.len()].parse().ok()?;
+    let power = match unit.trim().to_lowercase().as_str() {
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        _ => return None,
+    };
+    Some(format!("{option} = {}", number.checked_mul(1 << power)?))
+}
+
 /// The one option `name` is a slip of the pen of, such as `processes` for `procesess`.
 pub fn option(name: &str) -> Option<&'static OptionDef> {
     options(name).first().and_then(|name| OptionDef::find(name))
@@ -27,7 +84,11 @@ pub fn option(name: &str) -> Option<&'static OptionDef> {
 
 /// The candidates nearest to `name`, best first, at most three.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if name.len() > LONGEST {
+        return Vec::new();
+    }
     let name = folded(name);
+    let candidates = candidates.filter(|candidate| candidate.len().abs_diff(name.len()) <= MOST_SLIPS * LONGEST_LETTER);
     let mut scored: Vec<(f64, &str)> =
         candidates.filter_map(|candidate| score(&name, &folded(candidate)).map(|score| (score, candidate))).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -94,6 +155,18 @@ mod tests {
     fn leaves_other_words_alone() {
         for word in ["project", "base", "domain", "x", "port", "banana", "site-name"] {
             assert_eq!(options(word), Vec::<&str>::new(), "{word}");
+        }
+    }
+
+    #[test]
+    fn knows_the_words_of_others() {
+        assert!(instead("worker_class").is_some_and(|hint| hint.contains("gunicorn")));
+        assert_eq!(instead("project"), None);
+        assert!(STRANGERS.iter().all(|(word, _)| *word == "timeout" || OptionDef::known(word).is_none()));
+        assert_eq!(in_bytes("buffer-size", "32k").unwrap(), "buffer-size = 32768");
+        assert_eq!(in_bytes("limit-as", "1 MB").unwrap(), "limit-as = 1048576");
+        for (option, value) in [("harakiri", "5m"), ("buffer-size", "32x"), ("buffer-size", "k")] {
+            assert_eq!(in_bytes(option, value), None, "{option} = {value}");
         }
     }
 

@@ -123,6 +123,7 @@ fn read_integer(text: &str, min: i64, max: i64, over: Over) -> Result<Reading, R
     let starts_with_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
     if number < min {
         let (code, said) = match (exact || starts_with_number, min) {
+            (false, _) if text.is_empty() => (Code::BadValue, "needs a value".into()),
             (false, _) => (Code::BadValue, format!("takes a whole number, not `{text}`")),
             (true, 0) => (Code::OutOfRange, format!("takes no negative number, not `{text}`")),
             (true, _) => (Code::OutOfRange, format!("takes a whole number of at least {min}, not `{text}`")),
@@ -139,7 +140,10 @@ fn read_integer(text: &str, min: i64, max: i64, over: Over) -> Result<Reading, R
             }
         };
     }
-    let remark = (!exact).then(|| Remark::new(Code::LaxValue, format!("`{text}` is read as `{number}`"), text));
+    let remark = (!exact).then(|| {
+        let written = if text.is_empty() { "nothing".into() } else { format!("`{text}`") };
+        Remark::new(Code::LaxValue, format!("{written} is read as `{number}`"), text)
+    });
     Ok(Reading { value: Value::Integer(number), remark })
 }
 
@@ -182,7 +186,7 @@ fn without_comment(text: &str) -> Option<&str> {
 fn quotes(text: &str) -> Option<Remark> {
     let inside = ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote))?;
     Some(Remark {
-        hint: Some(format!("write `{inside}`")),
+        hint: Some(if inside.is_empty() { "take the line out".into() } else { format!("write `{inside}`") }),
         ..Remark::new(Code::QuotedValue, "the quotes are part of the value".into(), text)
     })
 }
@@ -231,7 +235,7 @@ macro_rules! integer_fields {
     )*};
 }
 
-integer_fields!(usize u64 u32);
+integer_fields!(usize u64 u32 i32);
 
 impl Field for Option<String> {
     fn accept(&mut self, value: Value) {
@@ -330,7 +334,7 @@ mod tests {
         assert_eq!(read("60 ; comment"), Ok((60, Some("`60 ; comment` is read as `60`".into()))));
         assert_eq!(read("2x"), Ok((2, Some("`2x` is read as `2`".into()))));
         assert_eq!(read("four"), Ok((0, Some("`four` is read as `0`".into()))));
-        assert_eq!(read(""), Ok((0, Some("`` is read as `0`".into()))));
+        assert_eq!(read(""), Ok((0, Some("nothing is read as `0`".into()))));
         assert_eq!(read("-1"), Err("takes no negative number, not `-1`".into()));
         assert_eq!(read("99999999999999999999").unwrap().0, i64::MAX);
     }

@@ -1,11 +1,12 @@
 //! The server's own lines: one event of `tracing`, one line in the log.
 //!
 //! Lines are plain sentences as uWSGI's are, because people and scripts grep for them: no level, no
-//! target, no time (whoever collects the log, be it journald or Docker, adds one, and uWSGI writes
-//! none without `log-date`). Only warnings and errors say what they are.
+//! target and, without `log-date`, no time: whoever collects the log, be it journald or Docker, adds
+//! one. Only warnings and errors say what they are.
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -13,11 +14,35 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
+use super::clock::{CTIME, Clock};
+use crate::sys::clock;
+
 /// Makes the log the place where the events of this process and of its children go: those of level
 /// INFO and above. A second call changes nothing.
 pub fn install() {
+    super::writer::look();
     // Fails where it was done already.
     let _ = tracing::subscriber::set_global_default(Registry::default().with(LevelFilter::INFO).with(Lines));
+}
+
+/// What stands in front of the server's lines: the date, in this form.
+static DATE: Mutex<Option<Clock>> = Mutex::new(None);
+
+/// Puts the date in front of every line from now on, as `log-date` says: in its strftime(3) form, or
+/// as ctime(3) has it where the option is bare or on; `None` and off are no date. Fails with what is
+/// wrong with the form.
+pub fn date(form: Option<&str>) -> Result<(), String> {
+    let clock = match form.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("0" | "false" | "off" | "no") => None,
+        Some("" | "1" | "true" | "on" | "yes") => Some(Clock::new(CTIME)),
+        Some(_) => {
+            let form = form.unwrap_or_default();
+            Clock::check(form)?;
+            Some(Clock::new(form))
+        }
+    };
+    *DATE.lock().unwrap_or_else(PoisonError::into_inner) = clock;
+    Ok(())
 }
 
 /// Writes each event as one line to descriptor 2.
@@ -29,8 +54,17 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut text = Text::default();
         event.record(&mut text);
         let line = text.line(*event.metadata().level(), colour);
-        super::emit(line.as_bytes());
+        let mut date = DATE.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *date {
+            Some(clock) => super::emit(&dated(clock.date(clock::epoch()), &line)),
+            None => super::emit(line.as_bytes()),
+        }
     }
+}
+
+/// A line with the date in front of it, as uWSGI puts it there.
+fn dated(date: &[u8], line: &str) -> Vec<u8> {
+    [date, b" - ", line.as_bytes()].concat()
 }
 
 /// Whether a person reads it. Asked anew for each prefix, as descriptor 2 changes once the log file
@@ -54,8 +88,11 @@ impl Text {
             _ => ("", ""),
         };
         let Self { message, fields } = self;
-        // A message of `error` has its own start, with its code.
-        if prefix.is_empty() || message.starts_with("error[") || message.starts_with(prefix) {
+        // A message of `error` and a warning of `config` have their own start, with the code.
+        if prefix.is_empty()
+            || message.starts_with(&[prefix.trim_end_matches(": "), "["].concat())
+            || message.starts_with(prefix)
+        {
             format!("{message}{fields}\n")
         } else if colour() {
             format!("\x1b[1;{paint}m{prefix}\x1b[0m{message}{fields}\n")

@@ -1,17 +1,16 @@
-//! The request line, in uWSGI's default format.
+//! What the log says of a request, and its line in uWSGI's default format.
 //!
 //! Called by `worker` once a request. Writes into a buffer that the core keeps, in one pass and
-//! without `fmt`; [`super::emit`] then writes it out.
+//! without `fmt`; [`super::emit`] then writes it out. `format` and `json` write the same facts in
+//! other ways.
 
-use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
-
+use super::clock::Clock;
 use crate::proto::request::{Front, Known, Request};
 
 /// The most bytes that a field takes in the line. Together they keep a line below 4096 bytes, up
 /// to which a write to a pipe is never torn, and leave of a request what tells who sent it. (uWSGI
 /// leaves address, method and URI out of a longer line.)
-mod most {
+pub(super) mod most {
     pub const ADDRESS: usize = 64;
     pub const USER: usize = 128;
     pub const METHOD: usize = 32;
@@ -19,11 +18,13 @@ mod most {
     pub const PROTOCOL: usize = 32;
 }
 
-/// What the line of one answered request says.
+/// What the log can say of one answered request.
 #[derive(Debug)]
 pub struct RequestLine<'a> {
     /// The worker's process id.
     pub pid: u32,
+    /// The worker's number.
+    pub worker: usize,
     /// The app's number; -1 where no app was called.
     pub app: i32,
     /// Requests of this worker so far, this one included.
@@ -32,8 +33,8 @@ pub struct RequestLine<'a> {
     pub total_requests: u64,
     /// The request.
     pub request: &'a Request,
-    /// When it began, seconds since the epoch.
-    pub started_epoch: i64,
+    /// When it began, microseconds since the epoch.
+    pub started: i64,
     /// How long it took, microseconds.
     pub micros: u64,
     /// The response's status.
@@ -46,6 +47,18 @@ pub struct RequestLine<'a> {
     pub head_bytes: usize,
     /// The core that served it.
     pub core: usize,
+    /// Whether the body was a file that the kernel sent.
+    pub by_file: bool,
+    /// Whether the request's body could not be read to its end.
+    pub read_failed: bool,
+    /// Whether the response could not be written to its end.
+    pub write_failed: bool,
+    /// Bytes of address space and of memory the worker has (uWSGI: `--memory-report`).
+    pub memory: Option<(u64, u64)>,
+    /// X-Forwarded-For stands for the client's address (uWSGI: `--log-x-forwarded-for`).
+    pub forwarded_for: bool,
+    /// The duration is said in microseconds (uWSGI: `--log-micros`).
+    pub in_micros: bool,
 }
 
 impl RequestLine<'_> {
@@ -53,6 +66,15 @@ impl RequestLine<'_> {
     /// its control bytes are written as `\x0A`.
     pub fn write_to(&self, out: &mut Vec<u8>, clock: &mut Clock) {
         let known = |which| self.request.known(which).unwrap_or_default();
+        if let Some((space, resident)) = self.memory {
+            for (name, bytes) in [("{address space usage: ", space), ("{rss usage: ", resident)] {
+                out.extend_from_slice(name.as_bytes());
+                number(out, bytes);
+                out.extend_from_slice(b" bytes/");
+                number(out, bytes >> 20);
+                out.extend_from_slice(b"MB} ");
+            }
+        }
         out.extend_from_slice(b"[pid: ");
         number(out, self.pid.into());
         out.extend_from_slice(b"|app: ");
@@ -66,7 +88,7 @@ impl RequestLine<'_> {
         }
         number(out, self.total_requests);
         out.extend_from_slice(b"] ");
-        text(out, known(Known::RemoteAddr), most::ADDRESS);
+        text(out, self.address(), most::ADDRESS);
         out.extend_from_slice(b" (");
         text(out, known(Known::RemoteUser), most::USER);
         out.extend_from_slice(b") {");
@@ -75,7 +97,7 @@ impl RequestLine<'_> {
         out.extend_from_slice(b" vars in ");
         number(out, self.packet_bytes());
         out.extend_from_slice(b" bytes} [");
-        out.extend_from_slice(clock.date(self.started_epoch));
+        out.extend_from_slice(clock.date(self.started.div_euclid(1_000_000)));
         out.extend_from_slice(b"] ");
         text(out, known(Known::RequestMethod), most::METHOD);
         out.push(b' ');
@@ -83,8 +105,20 @@ impl RequestLine<'_> {
         out.extend_from_slice(b" => generated ");
         number(out, self.body_bytes);
         out.extend_from_slice(b" bytes in ");
-        number(out, self.micros / 1000);
-        out.extend_from_slice(b" msecs (");
+        match self.in_micros {
+            true => {
+                number(out, self.micros);
+                out.extend_from_slice(b" micros");
+            }
+            false => {
+                number(out, self.micros / 1000);
+                out.extend_from_slice(b" msecs");
+            }
+        }
+        if self.by_file {
+            out.extend_from_slice(b" via sendfile()");
+        }
+        out.extend_from_slice(b" (");
         text(out, known(Known::ServerProtocol), most::PROTOCOL);
         out.push(b' ');
         number(out, self.status.into());
@@ -98,8 +132,14 @@ impl RequestLine<'_> {
         out.extend_from_slice(b")\n");
     }
 
+    /// Who asks.
+    pub(super) fn address(&self) -> &[u8] {
+        let forwarded = self.forwarded_for.then(|| self.request.var(b"HTTP_X_FORWARDED_FOR")).flatten();
+        forwarded.or(self.request.known(Known::RemoteAddr)).unwrap_or_default()
+    }
+
     /// Bytes of the uwsgi packet that holds the variables, which uWSGI makes of HTTP requests, too.
-    fn packet_bytes(&self) -> u64 {
+    pub(super) fn packet_bytes(&self) -> u64 {
         match self.request.front {
             Front::Uwsgi => self.request.head_size as u64,
             Front::Http10 | Front::Http11 => {
@@ -110,7 +150,7 @@ impl RequestLine<'_> {
 }
 
 /// Appends what a client sent, `most` bytes of it at the most; a cut shows as `...`.
-fn text(out: &mut Vec<u8>, bytes: &[u8], most: usize) {
+pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8], most: usize) {
     const CUT: &[u8] = b"...";
     if bytes.len() <= most && !bytes.iter().any(u8::is_ascii_control) {
         out.extend_from_slice(bytes);
@@ -136,7 +176,7 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], most: usize) {
 }
 
 /// Appends a number in decimal.
-fn number(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
@@ -151,54 +191,13 @@ fn number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Local time as ctime(3) writes it, written once a second. A core keeps one.
-#[derive(Debug)]
-pub struct Clock {
-    zone: TimeZone,
-    second: i64,
-    date: String,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock {
-    /// A clock in the time zone of this process as it is now. Made after the app was loaded, it has
-    /// the app's zone, as in uWSGI: Django sets `TZ` to its `TIME_ZONE`.
-    pub fn new() -> Self {
-        jiff::tz::reset_system_time_zone_cache();
-        Self::in_zone(TimeZone::system())
-    }
-
-    /// `second`, since the epoch, as `Mon Nov 23 20:43:28 2026`.
-    pub fn date(&mut self, second: i64) -> &[u8] {
-        if second != self.second {
-            let time = Timestamp::from_second(second).unwrap_or_default();
-            let local = self.offset(time).to_datetime(time);
-            self.date = local.strftime("%a %b %e %H:%M:%S %Y").to_string();
-            self.second = second;
-        }
-        self.date.as_bytes()
-    }
-
-    fn in_zone(zone: TimeZone) -> Self {
-        // No time has this second.
-        Self { zone, second: i64::MIN, date: String::new() }
-    }
-
-    fn offset(&self, time: Timestamp) -> Offset {
-        self.zone.to_offset(time)
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::log::clock::CTIME;
+    use jiff::tz::TimeZone;
 
-    fn request(vars: &[(&str, &[u8])]) -> Request {
+    pub(crate) fn request(vars: &[(&str, &[u8])]) -> Request {
         let mut request = Request::new();
         for (key, value) in vars {
             request.push(key.as_bytes(), value).unwrap();
@@ -207,24 +206,36 @@ mod tests {
         request
     }
 
-    fn line(request: &Request, change: impl FnOnce(&mut RequestLine<'_>)) -> String {
-        let mut line = RequestLine {
+    /// What a request may leave behind.
+    pub(crate) fn facts(request: &Request) -> RequestLine<'_> {
+        RequestLine {
             pid: 26854,
+            worker: 1,
             app: 0,
             worker_requests: 1,
             total_requests: 8,
             request,
-            started_epoch: 1_795_466_608,
+            started: 1_795_466_608_000_000,
             micros: 999,
             status: 200,
             body_bytes: 10,
             head_count: 1,
             head_bytes: 45,
             core: 0,
-        };
+            by_file: false,
+            read_failed: false,
+            write_failed: false,
+            memory: None,
+            forwarded_for: false,
+            in_micros: false,
+        }
+    }
+
+    fn line(request: &Request, change: impl FnOnce(&mut RequestLine<'_>)) -> String {
+        let mut line = facts(request);
         change(&mut line);
         let mut out = Vec::new();
-        line.write_to(&mut out, &mut Clock::in_zone(TimeZone::UTC));
+        line.write_to(&mut out, &mut Clock::in_zone(CTIME, TimeZone::UTC));
         String::from_utf8_lossy(&out).into_owned()
     }
 
@@ -276,7 +287,7 @@ mod tests {
         let mut request = Request::new();
         crate::proto::uwsgi::parse(&packet, 4096, &mut request).unwrap();
         let line = line(&request, |line| {
-            (line.pid, line.total_requests, line.started_epoch) = (1661, 1, 1_795_477_542);
+            (line.pid, line.total_requests, line.started) = (1661, 1, 1_795_477_542_000_000);
             (line.head_count, line.head_bytes) = (2, 53);
         });
         assert_eq!(
@@ -329,17 +340,19 @@ mod tests {
     }
 
     #[test]
-    fn the_date_is_local_and_padded_as_ctime_does() {
-        let mut clock = Clock::in_zone(TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
-        for (second, date) in [
-            (0, "Thu Jan  1 01:00:00 1970"),
-            (1_795_466_608, "Mon Nov 23 21:43:28 2026"),
-            (1_795_466_608, "Mon Nov 23 21:43:28 2026"),
-            (1_792_889_999, "Sun Oct 25 02:59:59 2026"),
-            (1_792_890_000, "Sun Oct 25 02:00:00 2026"),
-        ] {
-            assert_eq!(String::from_utf8_lossy(clock.date(second)), date);
-        }
-        assert_eq!(Clock::new().date(0).len(), 24);
+    fn memory_and_microseconds_and_the_forwarded_address_stand_in_their_places() {
+        let mut forwarded = request(&VARS);
+        forwarded.push(b"HTTP_X_FORWARDED_FOR", b"1.2.3.4, 5.6.7.8").unwrap();
+        let line = line(&forwarded, |line| {
+            line.memory = Some((58_167_296, 11_284_480));
+            (line.forwarded_for, line.in_micros, line.by_file) = (true, true, true);
+        });
+        assert!(
+            line.starts_with(
+                "{address space usage: 58167296 bytes/55MB} {rss usage: 11284480 bytes/10MB} [pid: 26854|"
+            )
+        );
+        assert!(line.contains("] 1.2.3.4, 5.6.7.8 (bob) {"), "{line}");
+        assert!(line.contains(" in 999 micros via sendfile() (HTTP/1.1 200) "), "{line}");
     }
 }

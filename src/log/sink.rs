@@ -3,10 +3,10 @@
 //!
 //! Called by `master` before it starts anything, so that every process it starts writes there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -25,15 +25,25 @@ pub struct Sink {
 
 impl Sink {
     /// Opens or makes the file, mode 0640 less the umask. Each write appends, whoever else writes
-    /// or cuts the file. Fails with RW0601.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// or cuts the file. `mode` is given to it even where it is there (uWSGI: `--logfile-chmod`).
+    /// Fails with RW0601.
+    pub fn open(path: &Path, mode: Option<u32>) -> Result<Self> {
         let mut options = OpenOptions::new();
         // A FIFO that nobody reads would block the open for good; so it fails.
         options.append(true).create(true).mode(0o640).custom_flags(O_NONBLOCK);
         let file = options.open(path).map_err(|error| refused(path, &error))?;
         let sink = Self { file, path: path.to_owned() };
         sink.block().map_err(|errno| refused(path, &errno.into()))?;
+        if let Some(mode) = mode {
+            sink.file.set_permissions(Permissions::from_mode(mode)).map_err(|error| refused(path, &error))?;
+        }
         Ok(sink)
+    }
+
+    /// Empties it (uWSGI: `--log-truncate`); what can't be emptied, a FIFO, is left alone.
+    pub fn truncate(&self) {
+        // Said nowhere: nothing is lost by it.
+        let _ = self.file.set_len(0);
     }
 
     /// Puts the file in the place of stdout and stderr; returns what stderr was, for what the user
@@ -43,6 +53,7 @@ impl Sink {
         // A clone is closed on exec, which the two standard descriptors must not be.
         let terminal = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
         dup2_stdout(&self.file).and_then(|()| dup2_stderr(&self.file)).map_err(|errno| failed(errno.into()))?;
+        super::writer::look();
         Ok(terminal.into())
     }
 
@@ -78,12 +89,17 @@ fn refused(path: &Path, error: &io::Error) -> Error {
     }
 }
 
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
     use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A directory of the test's own, removed with it.
     struct Directory(PathBuf);
@@ -107,7 +123,7 @@ mod tests {
         let directory = Directory::new("append");
         let path = directory.0.join("uwsgi.log");
         fs::write(&path, "old\n").unwrap();
-        let sink = Sink::open(&path).unwrap();
+        let sink = Sink::open(&path, None).unwrap();
         (&sink.file).write_all(b"new\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
         let flags = OFlag::from_bits_retain(fcntl(&sink.file, FcntlArg::F_GETFL).unwrap());
@@ -118,21 +134,24 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
 
         let made = directory.0.join("made.log");
-        Sink::open(&made).unwrap();
+        Sink::open(&made, None).unwrap();
         assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & !0o640 & 0o777, 0);
+        Sink::open(&path, Some(0o604)).unwrap().truncate();
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.permissions().mode() & 0o777, found.len()), (0o604, 0));
     }
 
     #[test]
     fn what_can_not_be_opened_is_explained() {
         let directory = Directory::new("refused");
-        let missing = Sink::open(&directory.0.join("logs/uwsgi.log")).unwrap_err();
+        let missing = Sink::open(&directory.0.join("logs/uwsgi.log"), None).unwrap_err();
         assert_eq!(missing.code, Code::LogUnusable);
         assert_eq!(missing.hints, [format!("mkdir -p {}/logs", directory.0.display())]);
-        let error = Sink::open(&directory.0).unwrap_err();
+        let error = Sink::open(&directory.0, None).unwrap_err();
         assert!(error.hints[0].starts_with("name a file in it"), "{error}");
         let fifo = directory.0.join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let error = Sink::open(&fifo).unwrap_err();
+        let error = Sink::open(&fifo, None).unwrap_err();
         assert!(error.facts[0].contains("FIFO"), "{error}");
     }
 
@@ -141,7 +160,7 @@ mod tests {
     fn takes_the_place_of_the_standard_descriptors() {
         const LOG: &str = "RUSTWSGI_TEST_LOG";
         if let Some(path) = std::env::var_os(LOG) {
-            let mut terminal = Sink::open(Path::new(&path)).unwrap().redirect().unwrap();
+            let mut terminal = Sink::open(Path::new(&path), None).unwrap().redirect().unwrap();
             close_stdin().unwrap();
             crate::log::install();
             crate::log::install();

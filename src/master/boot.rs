@@ -15,16 +15,20 @@ use super::daemon::Boot;
 use super::events::Events;
 use super::fifo::Fifo;
 use super::harakiri::Harakiri;
+use super::notify::Notify;
 use super::pause::Pausing;
 use super::pidfile::Pidfile;
-use super::sockets::{self, Plan};
+use super::sockets::Plan;
 use super::stats::Figures;
+use super::vassal::Vassal;
 use super::watch::Triggers;
-use super::{Master, Phase, control};
-use crate::config::{Config, Source};
+use super::{Master, Phase, activation, control, hooks, privileges};
+use crate::config::render::counted;
+use crate::config::{Config, Source, Warning};
 use crate::error::{Code, Error, Result};
 use crate::log;
-use crate::python::{self, Venv};
+use crate::net::listener::Listener;
+use crate::python::Venv;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
@@ -50,20 +54,29 @@ struct Prepared {
     config: Config,
     /// What was odd, which the terminal has seen.
     warnings: Vec<String>,
-    venv: Venv,
+    venv: Option<Venv>,
+    /// The sockets this process was started with.
+    given: Vec<Listener>,
     plan: Plan,
     figures: Figures,
 }
 
-/// Serves what `source` describes until it is stopped; returns the exit code. `program` is the
-/// command as it was called.
-pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
+/// What reading the configuration came to.
+pub type Loaded = Result<(Config, Vec<Warning>), Vec<Error>>;
+
+/// Serves what `source` describes, and was `loaded` from it, until it is stopped; returns the exit
+/// code. `program` is the command as it was called.
+pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loaded) -> i32 {
     log::install();
     let began = clock::monotonic();
-    let prepared = match prepare(&source, &directory, &program) {
+    let mut notify = Notify::take();
+    notify.starting();
+    let vassal = Vassal::take();
+    let prepared = match prepare(loaded, &directory, &program) {
         Ok(prepared) => prepared,
         Err(errors) => {
             let exit = errors.first().map_or(1, |error| error.exit);
+            errors.iter().take(1).for_each(|error| notify.failed(error));
             for error in errors {
                 eprintln!("{error}");
             }
@@ -73,15 +86,21 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
     let boot = match settle(&prepared.config, &directory) {
         Ok(boot) => boot,
         Err(error) => {
+            notify.failed(&error);
             eprintln!("{error}");
             return i32::from(error.exit);
         }
     };
     match Master::raise(source, directory, program, prepared, boot, began) {
-        Ok(mut master) => master.run(),
+        Ok(mut master) => {
+            master.notify = notify;
+            master.obey(vassal);
+            master.run()
+        }
         Err(failed) => {
             let (error, mut boot) = *failed;
             tracing::error!("{error}");
+            notify.failed(&error);
             boot.failed(&error);
             i32::from(error.exit)
         }
@@ -89,43 +108,57 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf) -> i32 {
 }
 
 /// Finds everything wrong that can be found without touching anything.
-fn prepare(source: &Source, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
-    let (config, warnings) = Config::load(source, directory)?;
+fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared, Vec<Error>> {
+    let (config, warnings) = loaded?;
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     for warning in &warnings {
         eprintln!("{warning}");
     }
     let checked = || {
-        let venv = python::find_venv(&config, directory, program)?;
-        sockets::identity(&config)?;
-        if (config.uid.is_some() || config.gid.is_some()) && !user::is_root() {
-            tracing::warn!("`uid` and `gid` are ignored: not started as root");
-        }
+        privileges::check(&config)?;
+        hooks::check(&config)?;
+        crate::hooks::Phase::Asap.run(&config)?;
+        privileges::change_at_once(&config)?;
+        let venv = privileges::visible_venv(&config, directory, program)?;
         if let Some(pidfile) = &config.pidfile {
             Pidfile::check(&directory.join(pidfile)).map_err(|error| error.maybe_at(config.origin("pidfile")))?;
         }
-        let plan = Plan::make(&config, directory, &[])?;
+        hooks::before_sockets(&config)?;
+        let given = activation::take(&config)?;
+        let plan = Plan::make(&config, directory, &given)?;
         let mut figures = Figures::new();
         figures.plan(&config, directory)?;
-        Ok((venv, plan, figures))
+        Ok((venv, given, plan, figures))
     };
-    let (venv, plan, figures) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, warnings, venv, plan, figures })
+    let (venv, given, plan, figures) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, warnings, venv, given, plan, figures })
 }
 
 /// Goes to where the instance will live: the background, the log file.
-fn settle(config: &Config, directory: &Path) -> Result<Boot> {
+pub fn settle(config: &Config, directory: &Path) -> Result<Boot> {
     if let Some(mask) = config.umask {
         umask(Mode::from_bits_truncate(mask));
     }
     // Opened in the foreground, so that a log that can't be written is said where it is seen.
     let file = config.daemonize.as_ref().or(config.logto.as_ref());
-    let sink = file.map(|path| log::sink::Sink::open(&directory.join(path))).transpose()?;
+    let option = if config.daemonize.is_some() { "daemonize" } else { "logto" };
+    let mode = config.logging.logfile_chmod;
+    let open = |path| {
+        log::sink::Sink::open(&directory.join(path), mode).map_err(|error| error.maybe_at(config.origin(option)))
+    };
+    let sink = file.map(open).transpose()?;
+    log::lines::date(config.logging.log_date.as_deref()).map_err(|why| {
+        let message = format!("`log-date` is no form of a date: {why}");
+        Error::new(Code::BadValue, message).maybe_at(config.origin("log-date"))
+    })?;
     let mut boot = match &config.daemonize {
         Some(_) => Boot::daemonize()?,
         None => Boot::Foreground(None),
     };
     if let Some(sink) = sink {
+        if config.logging.log_truncate {
+            sink.truncate();
+        }
         let terminal = sink.redirect()?;
         if let Boot::Foreground(seen) = &mut boot {
             *seen = Some(terminal);
@@ -145,7 +178,7 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, warnings, venv, plan, figures } = prepared;
+        let Prepared { config, warnings, venv, given, plan, figures } = prepared;
         let made = || -> Result<_> {
             title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
@@ -166,6 +199,8 @@ impl Master {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
                 events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
             }
+            // Now that the control socket is where `--stop` and `--reload` look for it.
+            privileges::enclose(&config)?;
             Ok((pidfile, watch, events, seat, ours))
         };
         let (pidfile, watch, events, seat, seats) = match made() {
@@ -187,12 +222,15 @@ impl Master {
             generations: Vec::new(),
             active: 1,
             latest: 0,
-            listeners: Vec::new(),
+            listeners: given,
             plan: Some(plan),
             coming_listeners: Vec::new(),
             children: super::Children::default(),
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
+            notify: Notify::default(),
+            vassal: None,
+            companions: super::Companions::default(),
             recycle: super::Recycle::default(),
             ledger: super::Ledger::default(),
             figures,
@@ -204,9 +242,11 @@ impl Master {
             handover: None,
             turnover: None,
             pausing: Pausing::default(),
+            staffing: Vec::new(),
             fifo: Fifo::default(),
             triggers: Triggers::default(),
             stop_at: None,
+            crowded_until: None,
             stillborn: 0,
             began,
             failure: None,
@@ -232,13 +272,14 @@ impl Master {
         );
         let files: Vec<String> = config.files().iter().map(|file| file.display().to_string()).collect();
         let files = if files.is_empty() { "the command line".to_owned() } else { files.join(", ") };
-        tracing::info!("config    {files} ({} options)", config.option_count());
+        tracing::info!("config    {files} ({})", counted(config.option_count(), "option"));
         tracing::info!("directory {}", self.directory.display());
         if let Some(chdir) = &config.chdir {
             tracing::info!("chdir     {}", chdir.display());
         }
         let harakiri = if config.harakiri > 0 { format!(", harakiri {} s", config.harakiri) } else { String::new() };
-        tracing::info!("workers   {} processes, {} threads each{harakiri}", config.processes, config.threads);
+        let (processes, threads) = (counted(config.processes, "process"), counted(config.threads, "thread"));
+        tracing::info!("workers   {processes}, {threads} each{harakiri}");
         if let Some(pidfile) = &config.pidfile {
             tracing::info!("pid file  {}", pidfile.display());
         }
@@ -246,18 +287,6 @@ impl Master {
             tracing::warn!("running as root: `uid` and `gid` make it another user after the start");
         }
         tracing::info!("spawned uWSGI master process (pid: {})", getpid());
-    }
-
-    /// Gives root up, once the sockets are open.
-    pub(super) fn drop_privileges(&self) -> Result<()> {
-        let Some(config) = self.coming().map(|coming| &coming.config) else { return Ok(()) };
-        let (uid, gid) = sockets::identity(config)?;
-        if user::is_root() && (uid.is_some() || gid.is_some()) {
-            user::become_user(uid, gid)
-                .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-            tracing::info!("running as uid {} gid {}", nix::unistd::getuid(), nix::unistd::getgid());
-        }
-        Ok(())
     }
 
     /// The first generation serves.
@@ -271,10 +300,16 @@ impl Master {
                 format!("stop with `rustwsgi --stop {0}`, reload with `rustwsgi --reload {0}`", pidfile.display())
             },
         );
+        if let Err(error) = self.companions_begin(true) {
+            self.start_failed(error);
+            return;
+        }
         tracing::info!("ready in {millis} ms: {stop}");
         let log = active_log(&self.started_with).map(|log| format!(", log {log}")).unwrap_or_default();
         self.boot.up(&format!("rustwsgi serves after {millis} ms: master pid {}{log}", getpid()));
         self.apply_triggers();
+        self.notify.ready(&self.summary());
+        self.tell_accepting();
         if let Some(waiters) = self.reload_after_start.take() {
             self.begin_reload(waiters);
         }

@@ -38,6 +38,12 @@ pub enum Command {
     Report,
     /// Write the pid file again.
     RewritePidfile,
+    /// Open the log file anew.
+    ReopenLog,
+    /// Have so many workers more, or fewer.
+    AddWorkers(i64),
+    /// Have so many workers.
+    SetWorkers(u64),
 }
 
 /// What a letter of the FIFO asks for.
@@ -89,7 +95,10 @@ impl Letter {
             b'f' => Self::Absent("a reload replaces the program in place"),
             b'B' | b'E' => Self::Absent("it is for an emperor"),
             b'S' => Self::Absent("there are no subscriptions"),
-            b'C' | b'+' | b'-' | b'l' | b'L' => Self::Absent("it is not built yet"),
+            b'+' => Self::Command(Command::AddWorkers(1)),
+            b'-' => Self::Command(Command::AddWorkers(-1)),
+            b'l' => Self::Command(Command::ReopenLog),
+            b'C' | b'L' => Self::Absent("it is not built yet"),
             b'\n' | b'\r' | b' ' => Self::Blank,
             _ => Self::Unknown,
         }
@@ -117,6 +126,18 @@ impl Master {
                 let written = self.rewrite_pidfile();
                 answer(waiter, &written.map(Into::into));
             }
+            Command::ReopenLog => {
+                let reopened = self.reopen_log();
+                if let Err(error) = &reopened {
+                    tracing::error!("{error}");
+                }
+                answer(waiter, &reopened.map(Into::into));
+            }
+            Command::AddWorkers(count) => {
+                let now = self.crew_size() as i64;
+                self.staff(now.saturating_add(count), waiter);
+            }
+            Command::SetWorkers(count) => self.staff(i64::try_from(count).unwrap_or(i64::MAX), waiter),
         }
     }
 
@@ -125,7 +146,8 @@ impl Master {
         for signal in signals {
             let stopping = matches!(self.phase, Phase::Stopping) || self.is_stop_delayed();
             let term = self.generation(self.active).is_some_and(|it| it.config.reloading.reload_on_term);
-            match Command::of_signal(signal, stopping, term) {
+            // A hook may have given a signal another meaning.
+            match self.companions.command(signal).or(Command::of_signal(signal, stopping, term)) {
                 Some(command) => {
                     match signal {
                         Signal::SIGINT | Signal::SIGTERM if command != Command::Reload => {

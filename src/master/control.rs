@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Clients heard at a time, those included who wait for an outcome. The others wait to be accepted.
 const CLIENTS: usize = 64;
 /// The longest request line, bytes.
-const LONGEST: u64 = 4096;
+pub const LONGEST: u64 = 4096;
 
 /// What a client asks.
 #[derive(Debug, Serialize, Deserialize)]

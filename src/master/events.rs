@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use super::command::Command;
 use super::control::{self, Waiter};
 use super::stats::server::{self, Terms};
+use super::vassal;
 use crate::net::listener::Listener;
 use crate::stats::Snapshot;
 use crate::sys::channel::Channel;
@@ -156,6 +157,11 @@ impl Events {
     /// Queues what comes over the control socket.
     pub fn watch_control(&self, listener: UnixListener) {
         self.runtime.spawn(control::serve(listener, self.sender.clone()));
+    }
+
+    /// Queues what the emperor asks.
+    pub fn watch_emperor(&self, pipe: std::os::unix::net::UnixStream) {
+        self.runtime.spawn(vassal::obey(pipe, self.sender.clone()));
     }
 
     /// Waits for the next event, at most `bound`.

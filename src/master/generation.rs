@@ -18,8 +18,10 @@ use tokio::task::JoinHandle;
 
 use super::crew::Crew;
 use super::events::Events;
+use super::privileges;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::log::sink::Sink;
 use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::scoreboard::Scoreboard;
@@ -35,6 +37,8 @@ use crate::zygote::{self, Birth};
 pub struct Parentage<'a> {
     /// The directory the instance was started in.
     pub directory: &'a Path,
+    /// The command as it was called.
+    pub program: &'a Path,
     /// The master's signal handlers, which the child lets go of.
     pub watch: &'a Watch,
     /// The workers' end of their channel.
@@ -92,11 +96,12 @@ impl Generation {
     pub fn start(
         number: u64,
         config: Arc<Config>,
-        venv: Venv,
+        venv: Option<Venv>,
         board: Scoreboard,
         crew: Crew,
         parentage: &Parentage<'_>,
     ) -> Result<Self> {
+        let identity = privileges::identity(&config)?;
         let (ours, theirs) = Channel::pair().map_err(|error| Error::system("socketpair", error))?;
         let seat = parentage.seat.try_clone().map_err(|error| Error::system("dup", error))?;
         // All that can fail comes before the fork: a zygote that nobody noted would be nobody's.
@@ -114,7 +119,9 @@ impl Generation {
                     generation: number,
                     config,
                     directory: parentage.directory.to_owned(),
+                    program: parentage.program.to_owned(),
                     venv,
+                    identity,
                     board,
                     link: theirs,
                     seat,
@@ -152,6 +159,14 @@ impl Generation {
         let descriptors: Vec<_> = listeners.iter().map(|listener| listener.fd.as_fd()).collect();
         self.send(&announce(listeners), &descriptors)
             .map_err(|error| Error::system("cannot hand the listeners to the zygote", error))
+    }
+
+    /// Hands the zygote the log file, where it still lives.
+    pub fn hand_over_log(&self, log: &Sink) -> std::io::Result<()> {
+        if self.silent || self.retired {
+            return Ok(());
+        }
+        self.send(&ToZygote::Log, &[log.as_fd()])
     }
 
     /// Asks the zygote to fork worker `worker`; its cell goes on counting at `requests`. Returns the

@@ -25,6 +25,7 @@ use crate::sys::clock;
 use crate::sys::signal::Watch;
 use crate::worker::notice::Notice;
 
+mod activation;
 pub mod ask;
 mod boot;
 mod cheaper;
@@ -32,44 +33,56 @@ mod children;
 pub mod command;
 pub mod control;
 mod crew;
+mod cron;
 mod daemon;
+mod daemons;
 mod events;
 mod fifo;
 mod generation;
 mod harakiri;
+mod hooks;
 mod ledger;
+pub mod notify;
 mod pause;
 mod pidfile;
+pub mod privileges;
 mod recycle;
 mod reload;
+mod relog;
 mod respawn;
 mod shutdown;
 mod sockets;
+mod staff;
 mod stats;
 pub mod status;
 mod turnover;
+pub mod vassal;
 mod watch;
 mod workers;
 mod zygotes;
 
-pub use boot::serve;
+pub use boot::{serve, settle};
+pub use children::cause;
+pub use daemon::Boot;
+pub use pidfile::Pidfile;
 
 use cheaper::Cheaper;
 use children::{Children, State};
-use daemon::Boot;
 use events::{Event, Events};
 use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
+use hooks::Companions;
 use ledger::Ledger;
+use notify::Notify;
 use pause::Pausing;
-use pidfile::Pidfile;
 use recycle::Recycle;
 use reload::{Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
 use stats::Figures;
 use turnover::Turnover;
+use vassal::Vassal;
 use watch::Triggers;
 
 const SECOND: u64 = 1_000_000_000;
@@ -112,6 +125,10 @@ pub struct Master {
     children: Children,
     respawns: Vec<Respawn>,
     harakiri: Harakiri,
+    notify: Notify,
+    /// The way to the emperor, where this instance has one.
+    vassal: Option<Vassal>,
+    companions: Companions,
     recycle: Recycle,
     ledger: Ledger,
     figures: Figures,
@@ -128,11 +145,16 @@ pub struct Master {
     /// Workers being replaced by workers of the same generation.
     turnover: Option<Turnover>,
     pausing: Pausing,
+    /// Who waits until as many workers serve as were asked for.
+    staffing: Vec<control::Waiter>,
     fifo: Fifo,
     /// Files whose change asks for something.
     triggers: Triggers,
     /// CLOCK_MONOTONIC nanoseconds at which the stop that was asked for begins.
     stop_at: Option<u64>,
+    /// CLOCK_MONOTONIC nanoseconds until which the workers of the coming generation wait for old ones
+    /// to be gone; `None` when nobody waits.
+    crowded_until: Option<u64>,
     /// Workers of the coming generation that died before they served.
     stillborn: u32,
     began: u64,
@@ -186,7 +208,7 @@ impl Master {
             }
             self.look_at_the_clock();
             self.forget_generations();
-            if matches!(self.phase, Phase::Stopping) && self.is_alone() {
+            if matches!(self.phase, Phase::Stopping) && self.is_alone() && self.companions_end() {
                 return self.finish();
             }
         }
@@ -196,19 +218,22 @@ impl Master {
     fn patience(&self) -> Duration {
         let busy = !matches!(self.phase, Phase::Serving)
             || self.handover.is_some()
+            || self.companions.is_restless()
             || self.turnover.is_some()
             || self.pausing.is_pending()
+            || !self.staffing.is_empty()
             || self.stop_at.is_some()
             || !self.respawns.is_empty()
             || self.harakiri.is_pending();
         let watched = self.generations.iter().any(|it| it.config.harakiri > 0 || it.board.has_user_deadlines());
-        Duration::from_millis(if busy {
+        let patience = Duration::from_millis(if busy {
             50
         } else if watched {
             250
         } else {
             1000
-        })
+        });
+        self.notify.patience().map_or(patience, |bound| patience.min(Duration::from_nanos(bound)))
     }
 
     // ---- generations
@@ -259,7 +284,7 @@ impl Master {
             self.zygote_gone(number);
         } else if self.children.by_pid(pid).is_some() {
             self.worker_died(pid, status);
-        } else {
+        } else if !self.companion_died(pid, status) {
             self.children.keep_unclaimed(pid, status);
         }
     }
@@ -283,6 +308,8 @@ impl Master {
     /// Acts on every deadline that has passed.
     fn look_at_the_clock(&mut self) {
         let now = clock::monotonic();
+        self.report_to_emperor(now);
+        self.notify.beat(now, matches!(self.phase, Phase::Starting | Phase::Stopping));
         self.check_harakiri(now);
         for worker in self.children.iter_mut() {
             if let (State::Leaving { until, killed: false }, Some(pid)) = (worker.state, worker.pid)
@@ -299,7 +326,9 @@ impl Master {
         }
         self.leave_the_undead(now);
         self.stop_when_due(now);
+        self.populate(now);
         self.see_to_the_pause();
+        self.see_to_the_staff();
         self.look_at_triggers(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
@@ -312,6 +341,7 @@ impl Master {
         self.recycle_next(now);
         self.look_at_the_load(now);
         self.respawn(now);
+        self.companions_check();
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }

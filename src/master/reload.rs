@@ -13,11 +13,10 @@ use nix::unistd::Pid;
 use super::children::State;
 use super::control::{Told, Waiter};
 use super::sockets::{self, Plan};
-use super::{Master, Phase, SECOND};
+use super::{Master, Phase, SECOND, privileges};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
-use crate::log::request::Clock as LineClock;
-use crate::python;
+use crate::log::clock::{CTIME, Clock};
 use crate::sys::clock;
 
 /// A reload under way.
@@ -75,6 +74,7 @@ impl Master {
         }
         self.turnover_superseded();
         tracing::info!("reload: reading the configuration anew");
+        self.notify.reloading();
         self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), ..Reload::default() });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
@@ -96,8 +96,8 @@ impl Master {
         for warning in warnings {
             self.reload_warns(warning.to_string());
         }
-        let venv = python::find_venv(&config, &self.directory, &self.program)?;
-        sockets::identity(&config)?;
+        super::hooks::check(&config)?;
+        let venv = privileges::visible_venv(&config, &self.directory, &self.program)?;
         for option in what_needs_a_restart(&self.started_with, &config).collect::<Vec<_>>() {
             self.reload_warns(format!(
                 "warning: `{option}` is not what the instance was started with: that takes a restart, not a reload"
@@ -141,6 +141,11 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
+        if let Err(error) = self.companions_begin(false) {
+            tracing::error!("{error}");
+        }
+        self.notify.ready(&self.summary());
+        self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
         self.handed_over();
         self.apply_triggers();
@@ -205,6 +210,7 @@ impl Master {
         }
         tracing::error!("{error}");
         tracing::error!("reload failed, the old code goes on serving");
+        self.notify.ready(&format!("{}; the last reload failed: {}", self.summary(), error.message));
         for waiter in reload.waiters {
             answer(Some(waiter), &Err(error.clone()));
         }
@@ -242,6 +248,7 @@ impl Master {
         for generation in &mut self.generations {
             generation.retire();
         }
+        self.companions.kill();
     }
 }
 
@@ -272,10 +279,11 @@ fn what_needs_a_restart(start: &Config, new: &Config) -> impl Iterator<Item = &'
         ("umask", start.umask != new.umask),
     ]
     .into_iter()
+    .chain(privileges::fixed_at_start(start, new))
     .filter_map(|(option, changed)| changed.then_some(option))
 }
 
 /// The time as uWSGI puts it before what happens to an instance: `Thu Jan  1 00:00:00 1970`.
 pub(super) fn date() -> String {
-    String::from_utf8_lossy(LineClock::new().date(clock::epoch() as i64)).into_owned()
+    String::from_utf8_lossy(Clock::new(CTIME).date(clock::epoch())).into_owned()
 }

@@ -46,12 +46,14 @@ impl Master {
             Phase::Serving | Phase::Reloading(_) => {}
         }
         tracing::info!("graceful shutdown triggered...");
+        self.notify.stopping();
         if let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Stopping) {
             refuse(reload.into_waiters());
         }
         self.handed_over();
         self.turnover_superseded();
         self.pausing.abandon();
+        refuse(std::mem::take(&mut self.staffing));
         self.abandon_the_coming();
         for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
             self.retire_generation(number);
@@ -74,6 +76,7 @@ impl Master {
     /// The first generation did not come up: clean up and say why.
     pub(super) fn start_failed(&mut self, error: Error) {
         tracing::error!("{error}");
+        self.notify.failed(&error);
         self.failure = Some(error);
         self.phase = Phase::Stopping;
         self.abandon_the_coming();
@@ -93,6 +96,7 @@ impl Master {
 
     /// The last child is gone: takes the files away and returns the exit code.
     pub(super) fn finish(&mut self) -> i32 {
+        self.atexit_hooks();
         if (self.vacuum() || self.failure.is_some())
             && let Some(pidfile) = self.pidfile.take()
         {

@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Uid};
 use socket2::SockRef;
 
+use super::{activation, privileges};
 use crate::config::{Config, Setting};
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
@@ -35,7 +36,22 @@ impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
         let wanted = config.sockets.iter().map(|it| (it.address.as_str(), it.protocol, Some(&it.setting)));
-        Self::of(config, directory, wanted, open)
+        let mut plan = Self::of(config, directory, wanted, open)?;
+        let sockets = &mut plan.sockets;
+        let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
+        for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
+            if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
+                sockets.push(Planned::Kept(at, plain));
+                if !config.sockets.is_empty() {
+                    activation::say_unnamed(listener, plain);
+                }
+            }
+        }
+        if sockets.is_empty() {
+            return Err(Error::new(Code::NothingToServe, "no socket to serve on")
+                .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
+        }
+        Ok(plan)
     }
 
     /// The same for sockets that are not the app's.
@@ -49,7 +65,11 @@ impl Plan {
         let mut sockets: Vec<Planned> = Vec::new();
         for (address, protocol, setting) in wanted {
             let address = Address::parse(address, &base).map_err(|error| error.maybe_at(setting))?;
-            let kept = open.iter().position(|listener| listener.address == address);
+            let address = match address {
+                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
+                other => other,
+            };
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
             sockets.push(match kept {
                 Some(at) => Planned::Kept(at, protocol),
                 None => {
@@ -132,35 +152,17 @@ fn access(config: &Config) -> Result<Access> {
     if let Some(text) = &config.chown_socket {
         let (name, group) = text.split_once(':').map_or((text.as_str(), None), |(name, group)| (name, Some(group)));
         owner = (
-            Some(known_user(config, "chown-socket", name)?),
-            group.map(|group| known_group(config, "chown-socket", group)).transpose()?,
+            Some(privileges::known_user(config, "chown-socket", name)?),
+            group.map(|group| privileges::known_group(config, "chown-socket", group)).transpose()?,
         );
     } else if user::is_root() {
         // uWSGI binds after it dropped its privileges, so the sockets are the user's.
-        owner = identity(config)?;
+        let identity = privileges::identity(config)?;
+        owner = (identity.uid, identity.gid);
     }
     // uWSGI sets the umask to 0 in the background, and sites rely on their front end, another user,
     // being able to connect. Only sockets get that here, not the log or the pid file.
     let open_to_all = config.daemonize.is_some() && config.umask.is_none();
     let mode = config.chmod_socket.or(open_to_all.then_some(0o777));
     Ok(Access { mode, owner: owner.0, group: owner.1 })
-}
-
-/// The user and group that `uid` and `gid` name.
-pub fn identity(config: &Config) -> Result<(Option<Uid>, Option<Gid>)> {
-    let uid = config.uid.as_deref().map(|name| known_user(config, "uid", name)).transpose()?;
-    let gid = config.gid.as_deref().map(|name| known_group(config, "gid", name)).transpose()?;
-    Ok((uid, gid))
-}
-
-fn known_user(config: &Config, option: &str, name: &str) -> Result<Uid> {
-    user::uid(name).ok_or_else(|| unknown(config, option, "user", name))
-}
-
-fn known_group(config: &Config, option: &str, name: &str) -> Result<Gid> {
-    user::gid(name).ok_or_else(|| unknown(config, option, "group", name))
-}
-
-fn unknown(config: &Config, option: &str, kind: &str, name: &str) -> Error {
-    Error::new(Code::NoSuchUser, format!("no {kind} `{name}`")).maybe_at(config.origin(option))
 }

@@ -69,6 +69,7 @@ impl Triggers {
             (&reloading.touch_reload, Command::Reload),
             (&reloading.touch_workers_reload, Command::ReloadWorkers),
             (&reloading.touch_chain_reload, Command::ReloadChain),
+            (&reloading.touch_logreopen, Command::ReopenLog),
         ];
         let touched = lists
             .into_iter()
@@ -114,6 +115,7 @@ impl Touched {
         let what = match self.command {
             Command::ReloadWorkers => "workers reload",
             Command::ReloadChain => "chain reload",
+            Command::ReopenLog => "log reopen",
             _ => "grace them all",
         };
         tracing::info!("{} - *** {} has been touched... {what} !!! ***", date(), self.shown);
@@ -240,10 +242,13 @@ impl Master {
         if self.modules_changed(now) {
             commands.push(Command::Reload);
         }
-        commands.sort_unstable_by_key(|command| *command != Command::Reload);
-        // A reload does what the lesser ones would.
-        for command in commands.into_iter().take(1) {
-            self.act(command, None);
+        // A reload does what the lesser ones would, but for the log.
+        let reload = commands.contains(&Command::Reload);
+        commands.retain(|command| !reload || matches!(command, Command::Reload | Command::ReopenLog));
+        for (at, command) in commands.iter().enumerate() {
+            if !commands[..at].contains(command) {
+                self.act(*command, None);
+            }
         }
     }
 
@@ -304,7 +309,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let mut imports = Imports::default();
         imports.note(&format!("1 {}\nnonsense\n2 /nowhere.py\n", path.display()));
-        assert_eq!(imports.look(), [path.clone()]);
+        assert_eq!(imports.look(), std::slice::from_ref(&path));
         assert!(imports.look().is_empty());
         std::fs::remove_file(&path).unwrap();
     }

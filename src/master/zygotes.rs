@@ -18,7 +18,7 @@ use crate::sys::clock;
 use crate::zygote::link::FromZygote;
 
 impl Master {
-    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Venv) -> Result<()> {
+    pub(super) fn start_generation(&mut self, config: Arc<Config>, venv: Option<Venv>) -> Result<()> {
         // Room for every worker twice: a replacement comes before its predecessor leaves.
         let (cells, cores) = (2 * config.processes + 2, config.threads);
         let board = match self.generation(self.active) {
@@ -32,8 +32,13 @@ impl Master {
         };
         self.latest += 1;
         self.stillborn = 0;
-        let parentage =
-            Parentage { directory: &self.directory, watch: &self.watch, seat: &self.seat, events: &self.events };
+        let parentage = Parentage {
+            directory: &self.directory,
+            program: &self.program,
+            watch: &self.watch,
+            seat: &self.seat,
+            events: &self.events,
+        };
         let generation = Generation::start(self.latest, config, venv, board, crew, &parentage)?;
         self.generations.push(generation);
         Ok(())
@@ -88,7 +93,8 @@ impl Master {
         }
         if matches!(self.phase, Phase::Starting) {
             for listener in &self.coming_listeners {
-                tracing::info!("{} socket bound to {}", listener.protocol.as_str(), listener.name);
+                let how = if listener.given.is_some() { "attached to" } else { "bound to" };
+                tracing::info!("{} socket {how} {}", listener.protocol.as_str(), listener.name);
             }
             self.serve_figures();
             if let Err(error) = self.drop_privileges().and_then(|()| self.open_fifo(number)) {
@@ -96,7 +102,26 @@ impl Master {
                 return;
             }
         }
-        let crew: Vec<usize> = self.coming().map_or(Vec::new(), |coming| coming.crew.ids().collect());
+        let now = clock::monotonic();
+        self.crowded_until = Some(now + SECOND);
+        self.populate(now);
+    }
+
+    /// Asks for the workers of the coming generation. In a storm of reloads those of the last but one
+    /// are given a moment to finish, so that there are never three of a number; requests that take
+    /// longer hold nothing up.
+    pub(super) fn populate(&mut self, now: u64) {
+        let Some(until) = self.crowded_until else { return };
+        let Some(coming) = self.coming().filter(|coming| coming.ready) else {
+            self.crowded_until = None;
+            return;
+        };
+        let (number, crew): (u64, Vec<usize>) = (coming.number, coming.crew.ids().collect());
+        let others = self.children.iter().filter(|worker| worker.generation != number).count();
+        if others > self.crew_size() && now < until && !matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        self.crowded_until = None;
         for id in crew {
             self.ask_worker(number, id);
         }

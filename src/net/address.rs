@@ -32,13 +32,16 @@ pub enum Address {
     /// bound with one NUL more at its end, so that clients written for uWSGI find it. (nginx knows
     /// no abstract names: `unix:@name` is a file called `@name` there.)
     Abstract(Vec<u8>),
+    /// A listening socket that this process was started with, by the number of its descriptor.
+    Descriptor(i32),
 }
 
 impl Address {
     /// Parses `text`; a relative path stands in `directory`.
     ///
     /// uWSGI: `host:port`, `:port` (every IPv4 address), `[::1]:port`, `127.0.0.1:0` and `127.0.0.1:`
-    /// (a port of the kernel's choice), `/path`, `path`, `@name` and `\0name`.
+    /// (a port of the kernel's choice), `/path`, `path`, `@name` and `\0name`,
+    /// `fd://3`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self> {
         if text.is_empty() {
             return Err(bad(text, "it is empty"));
@@ -52,8 +55,8 @@ impl Address {
         if let Some(number) = text.strip_prefix('=') {
             return Err(bad(text, format!("shared sockets (`={number}`) are not there yet")));
         }
-        if text.starts_with("fd://") {
-            return Err(bad(text, "listening on a given descriptor is not there yet"));
+        if let Some(number) = text.strip_prefix("fd://") {
+            return Self::descriptor(text, number);
         }
         // A path may hold a colon, an address never holds a slash.
         match text.rsplit_once(':') {
@@ -114,6 +117,14 @@ impl Address {
         Ok(Self::Tcp { host, port })
     }
 
+    fn descriptor(text: &str, number: &str) -> Result<Self> {
+        match number.parse() {
+            Ok(number) if number == 0 || number > 2 => Ok(Self::Descriptor(number)),
+            Ok(1 | 2) => Err(bad(text, "1 and 2 are where the log goes")),
+            _ => Err(bad(text, format!("`{number}` is no descriptor"))),
+        }
+    }
+
     fn unix(text: &str, directory: &Path) -> Result<Self> {
         if text.ends_with('/') {
             return Err(bad(text, "it names a directory, a socket is a file in one"));
@@ -149,6 +160,7 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
             Self::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name)),
+            Self::Descriptor(number) => write!(f, "fd://{number}"),
         }
     }
 }
@@ -187,6 +199,7 @@ mod tests {
             ("3031", "/srv/blog/3031"),
             ("@blog", "@blog"),
             ("\\0blog", "@blog"),
+            ("fd://3", "fd://3"),
         ] {
             let address = parse(text).unwrap();
             assert_eq!(address.to_string(), shown, "{text}");
@@ -212,7 +225,9 @@ mod tests {
             ("a b:80", "no host name"),
             ("192.168.*:80", "pattern"),
             ("=0", "shared sockets"),
-            ("fd://3", "descriptor"),
+            ("fd://x", "no descriptor"),
+            ("fd://-1", "no descriptor"),
+            ("fd://2", "the log"),
             ("/run/", "a directory"),
             ("a\nb", "control character"),
             ("@", "needs a name"),

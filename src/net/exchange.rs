@@ -127,6 +127,7 @@ pub struct Exchange {
     body_bytes: u64,
     surplus: u64,
     broken: bool,
+    by_file: bool,
 }
 
 impl Default for Exchange {
@@ -161,6 +162,7 @@ impl Exchange {
             body_bytes: 0,
             surplus: 0,
             broken: false,
+            by_file: false,
         }
     }
 
@@ -193,6 +195,7 @@ impl Exchange {
         self.body_bytes = 0;
         self.surplus = 0;
         self.broken = false;
+        self.by_file = false;
     }
 
     /// Counts the requests this exchange was begun for, so that whoever keeps a handle to an
@@ -376,6 +379,7 @@ impl Exchange {
             match stream.send_file(file, &mut offset, piece) {
                 Ok(Some(0)) => break,
                 Ok(Some(sent)) => {
+                    self.by_file = true;
                     left -= sent as u64;
                     self.body_bytes += sent as u64;
                     if let Framing::Length(rest) = &mut self.framing {
@@ -453,6 +457,11 @@ impl Exchange {
     /// Whether the response was given up or the client lost.
     pub fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Whether the kernel sent a file as the body, or a part of it.
+    pub fn by_file(&self) -> bool {
+        self.by_file
     }
 
     /// Bytes of the head that were made.

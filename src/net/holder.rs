@@ -21,7 +21,7 @@ pub struct Holder {
 /// The state of a listening socket in /proc/net/tcp.
 const LISTEN: &str = "0A";
 /// The longest command line shown, characters.
-const COMMAND: usize = 60;
+const COMMAND: usize = 120;
 
 impl Holder {
     /// Who listens on a TCP address that keeps `wanted` from being bound.
@@ -47,7 +47,10 @@ impl Holder {
         let comm = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace(char::is_control, " ");
-        let mut command: String = line.trim().chars().take(COMMAND).collect();
+        let mut command = line.trim().to_owned();
+        if let Some((cut, _)) = command.char_indices().nth(COMMAND) {
+            command.replace_range(cut.., "…");
+        }
         if command.is_empty() {
             command = comm.trim().to_owned();
         }

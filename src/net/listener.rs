@@ -128,6 +128,7 @@ impl Reserved {
                 let bound = Self::bind_abstract(name);
                 Hold::Abstract(bound.map_err(|error| refused::bind(address, error, None))?)
             }
+            Address::Descriptor(number) => return Err(refused::not_given(*number)),
             Address::Unix(path) => {
                 let directory = path.parent().unwrap_or(Path::new("/"));
                 if !directory.is_dir() {
@@ -246,12 +247,19 @@ fn aside(path: &Path) -> PathBuf {
 
 impl Access {
     /// Sets owner and mode of `path`, in this order: a change of owner may clear bits. A symbolic
-    /// link that someone put there meanwhile is not followed.
+    /// link that someone put there meanwhile is not followed. What is as it should be is left alone:
+    /// after a reload the user may not be allowed to set it again.
     fn grant(&self, path: &Path) -> nix::Result<()> {
-        if self.owner.is_some() || self.group.is_some() {
+        let now = fs::symlink_metadata(path).ok();
+        let is_owned = |now: &fs::Metadata| {
+            self.owner.is_none_or(|owner| owner.as_raw() == now.uid())
+                && self.group.is_none_or(|group| group.as_raw() == now.gid())
+        };
+        if !now.as_ref().is_some_and(is_owned) {
             fchownat(AT_FDCWD, path, self.owner, self.group, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
         match self.mode {
+            Some(mode) if now.is_some_and(|now| now.mode() & 0o777 == mode) => Ok(()),
             Some(mode) => fchmodat(AT_FDCWD, path, Mode::from_bits_truncate(mode), FchmodatFlags::NoFollowSymlink),
             None => Ok(()),
         }
@@ -271,13 +279,16 @@ pub struct Listener {
     pub name: String,
     /// The file of a UNIX socket.
     pub file: Option<FileId>,
+    /// The descriptor it was when this process was started with it. Whoever made it owns its path: it
+    /// is never bound anew, never removed, never given another mode.
+    pub given: Option<i32>,
 }
 
 impl Listener {
     /// Takes over a socket that listens already, such as one received from another process.
     pub fn adopt(fd: OwnedFd, protocol: Protocol, address: Address, file: Option<FileId>) -> Result<Self> {
         let name = Self::prepare(&fd, &address).map_err(|error| refused::adopt(&address, error))?;
-        Ok(Self { fd, protocol, address, name, file })
+        Ok(Self { fd, protocol, address, name, file, given: None })
     }
 
     /// Accepts one connection; `None` when no client waits. A client that gave up is passed over.
@@ -316,6 +327,7 @@ impl Listener {
             address: self.address.clone(),
             name: self.name.clone(),
             file: self.file,
+            given: self.given,
         })
     }
 

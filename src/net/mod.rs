@@ -7,6 +7,7 @@
 pub mod address;
 mod backlog;
 pub mod exchange;
+mod given;
 pub mod holder;
 pub mod listener;
 pub mod poll;

@@ -57,6 +57,20 @@ pub(super) fn bind(address: &Address, error: io::Error, resolved: Option<SocketA
     }
 }
 
+/// A descriptor that this process was not started with.
+pub(super) fn not_given(number: i32) -> Error {
+    Error::new(
+        Code::BadDescriptor,
+        format!("descriptor {number} is not among the sockets this process was started with"),
+    )
+    .hint("name the address itself, as in the `.socket` unit: socket = /run/blog.sock")
+}
+
+/// A descriptor that this process was started with, and that can't be listened on.
+pub(super) fn no_listener(number: i32, error: &io::Error) -> Error {
+    Error::new(Code::BadDescriptor, format!("descriptor {number} can't be listened on: {}", reason(error)))
+}
+
 /// A UNIX socket on which somebody listens; `probe` is connected to it, if that went well.
 pub(super) fn unix_in_use(address: &Address, probe: Option<&Socket>) -> Error {
     // The credentials of the other end are those of the process that called listen().

@@ -173,6 +173,11 @@ impl Request {
         self.vars.iter().map(|var| (self.key(var), self.value(var)))
     }
 
+    /// The last value of any variable; reads all names, so it is for what few requests need.
+    pub fn var(&self, name: &[u8]) -> Option<&[u8]> {
+        self.vars.iter().rev().find(|var| self.key(var) == name).map(|var| self.value(var))
+    }
+
     /// The last value of a variable the server looks at.
     pub fn known(&self, which: Known) -> Option<&[u8]> {
         let index = self.known[which as usize]?;

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
 
 use super::app::{EXIT, Source, Target};
 use super::traceback::{self, Frame};
+use super::venv;
 use crate::config::Setting;
 use crate::error::{Code, Error};
 
@@ -68,6 +69,8 @@ impl<'a, 'py> Blame<'a, 'py> {
         let searched: Vec<String> = self
             .search_path()
             .into_iter()
+            // The empty entry is the working directory too, which `.` stands for already.
+            .filter(|entry| !entry.is_empty())
             .map(|entry| if entry == "." { format!("{} (the working directory)", self.cwd.display()) } else { entry })
             .collect();
         error = error.fact(format!("searched: {}", searched.join(", ")));
@@ -107,11 +110,15 @@ impl<'a, 'py> Blame<'a, 'py> {
                 self.shown(&directory)
             ));
         }
-        let pip = match &self.bin {
-            Some(bin) => bin.join("pip").display().to_string(),
-            None => "python3 -m pip".to_owned(),
-        };
-        error.hint(format!("{pip} install {package}"))
+        match (&self.bin, venv::near(&self.cwd)) {
+            (Some(bin), _) => error.hint(format!("{} install {package}", bin.join("pip").display())),
+            (None, Some(venv)) => {
+                error.hint(format!("if it is in this virtual environment: home = {}", self.shown(&venv)))
+            }
+            (None, None) => error
+                .hint("if it is in a virtual environment, name that: home = /path/to/venv")
+                .hint(format!("python3 -m pip install {package}")),
+        }
     }
 
     /// The app raised while it was imported, or its factory did.

@@ -46,7 +46,7 @@ impl Linked {
 }
 
 /// The file of the loaded libpython; `None` where Python is linked statically.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines()
         .filter_map(|line| line.find('/').map(|start| Path::new(&line[start..])))
@@ -149,23 +149,6 @@ impl Interpreter {
             gc.call_method0("collect")?;
             gc.call_method0("freeze").map(drop)
         });
-    }
-
-    /// The names of the Python threads besides the main one: none of them lives on in a fork.
-    pub fn threads(&self) -> Vec<String> {
-        let names = |py: Python<'_>| -> PyResult<Vec<String>> {
-            let threading = py.import("threading")?;
-            let main = threading.call_method0("main_thread")?;
-            let mut names = Vec::new();
-            for thread in threading.call_method0("enumerate")?.try_iter()? {
-                let thread = thread?;
-                if !thread.is(&main) {
-                    names.push(thread.getattr("name")?.str()?.to_string_lossy().into_owned());
-                }
-            }
-            Ok(names)
-        };
-        attach(|gil| names(gil.py)).unwrap_or_default()
     }
 
     /// To be called right before `fork`, by the thread that started Python.

@@ -14,6 +14,7 @@ mod input;
 mod interpreter;
 mod output;
 mod preload;
+mod preload_safety;
 #[cfg(test)]
 mod tests;
 mod traceback;
@@ -24,7 +25,8 @@ mod wsgi;
 use pyo3::Python;
 
 pub use app::App;
-pub use interpreter::{Interpreter, find_venv};
+pub use interpreter::{Interpreter, find_venv, library};
+pub use preload_safety::{HeldLock, Residue, Thread};
 pub use venv::Venv;
 pub use wsgi::{Core, Served};
 

@@ -20,7 +20,7 @@ pub(super) struct Frame {
     pub source: String,
 }
 
-/// The whole traceback, causes included, as Python prints it.
+/// The whole traceback, causes included, as Python prints it where nobody catches it.
 pub(super) fn text(py: Python<'_>, error: &PyErr) -> String {
     let formatted = || -> PyResult<String> {
         let whole = (error.get_type(py), error.value(py), error.traceback(py));
@@ -28,6 +28,11 @@ pub(super) fn text(py: Python<'_>, error: &PyErr) -> String {
         let lines = lines.cast_into::<PyList>()?;
         let mut whole = String::new();
         for line in lines.iter() {
+            // The machinery of `import` says nothing about the app; Python leaves it out, too, where
+            // it prints a traceback itself.
+            if line.extract::<String>().is_ok_and(|line| line.starts_with("  File \"<frozen importlib")) {
+                continue;
+            }
             let bytes = line.call_method1("encode", ("utf-8", "backslashreplace"))?;
             whole.push_str(&String::from_utf8_lossy(bytes.extract::<&[u8]>()?));
         }

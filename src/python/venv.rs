@@ -110,7 +110,15 @@ impl Venv {
             return Err(foreign(&path, other.trim_start_matches("python"), linked)
                 .fact(format!("{} has lib/{other} and no pyvenv.cfg", path.display())));
         }
-        Err(not_a_venv(&path))
+        Err(not_a_venv(&path, linked))
+    }
+
+    /// The environment's directory; `None` without one.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Virtual(path) | Kind::Home(path) => Some(path),
+            Kind::Own => None,
+        }
     }
 
     /// The directory with the environment's commands.
@@ -231,24 +239,27 @@ fn foreign(venv: &Path, version: &str, linked: &Linked) -> Error {
     ))
 }
 
-fn not_a_venv(path: &Path) -> Error {
+fn not_a_venv(path: &Path, linked: &Linked) -> Error {
     let why = match path.exists() {
         true => "no pyvenv.cfg",
         false => "no such directory",
     };
     let message = format!("`{}` is not a virtual environment: {why}", path.display());
     let mut error = Error::new(Code::NotAVirtualenv, message);
-    if let Some(found) = near(path) {
-        error = error.hint(format!("there is one: home = {}", found.display()));
+    let python = linked.executable().unwrap_or_else(|| "python3".into());
+    let create = format!("{} -m venv {}", python.display(), path.display());
+    match [Some(path), path.parent()].into_iter().flatten().find_map(near) {
+        Some(found) => {
+            error = error.hint(format!("there is one: home = {}", found.display()));
+            error.hint(format!("or create it: {create}"))
+        }
+        None => error.hint(format!("create it: {create}")),
     }
-    error.hint(format!("or create it: python3 -m venv {}", path.display()))
 }
 
-/// A virtual environment beside or below a path that is none.
-fn near(path: &Path) -> Option<PathBuf> {
-    let places = [Some(path), path.parent()];
-    let names = [".venv", "venv", "env", "virtualenv"];
-    places.into_iter().flatten().flat_map(|place| names.map(|name| place.join(name))).find(|path| is_venv(path))
+/// A virtual environment in a directory, by its usual names.
+pub(super) fn near(directory: &Path) -> Option<PathBuf> {
+    [".venv", "venv", "env", "virtualenv"].map(|name| directory.join(name)).into_iter().find(|path| is_venv(path))
 }
 
 /// `3.11` of `3.11.7` and of `3.11.7.final.0`.

@@ -12,6 +12,11 @@ pub fn monotonic() -> u64 {
         .unwrap_or(0)
 }
 
+/// Microseconds since 1970, for what people read.
+pub fn epoch_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as i64)
+}
+
 /// Seconds since 1970, for what people read.
 pub fn epoch() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64)

@@ -1,18 +1,30 @@
 //! Descriptors as a set: what a forked child keeps, and what it closes.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 
-/// Closes every descriptor of this process but 0, 1, 2 and those in `keep`.
+/// What [`close_all_but`] leaves open whoever calls it.
+static STANDING: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// Keeps a descriptor open in every child from now on; it is never to be closed.
+pub fn keep_in_children(fd: impl AsFd) {
+    STANDING.lock().unwrap_or_else(PoisonError::into_inner).push(fd.as_fd().as_raw_fd());
+}
+
+/// Closes every descriptor of this process but 0, 1, 2, those in `keep` and those of
+/// [`keep_in_children`].
 ///
 /// Called by a child right after its fork: what it inherited and does not use would keep sockets
 /// open, and would hide the death of whoever holds the other end of a pair. Takes a handful of
 /// calls however high RLIMIT_NOFILE is.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) {
     let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 2).collect();
+    kept.extend(STANDING.lock().unwrap_or_else(PoisonError::into_inner).iter());
     kept.sort_unstable();
     let mut from = 3;
     for fd in kept {
@@ -41,6 +53,21 @@ fn close_listed(first: RawFd, last: RawFd) {
         // SAFETY: as above; the listing's own descriptor is closed already, which is harmless.
         unsafe { libc::close(fd) };
     }
+}
+
+/// Takes over a descriptor that this process was started with; 0 is copied, since it stays standard
+/// input. Each number is taken once, before anything else is opened.
+pub fn given(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call fails for a number that is not open; the borrow ends with the call.
+    let open = unsafe { BorrowedFd::borrow_raw(number) };
+    if number == 0 {
+        return open.try_clone_to_owned();
+    }
+    fcntl(open, FcntlArg::F_GETFD)?;
+    // SAFETY: it is open, and nothing in this process has opened it: the starting process did.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    set_close_on_exec(&fd, true)?;
+    Ok(fd)
 }
 
 /// Lets a descriptor survive an exec, or not.

@@ -3,7 +3,10 @@
 use std::ffi::CString;
 use std::io;
 
-use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setgroups, setuid};
+use nix::sys::prctl;
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist, setgid, setgroups, setuid};
+
+use super::capability::Capabilities;
 
 /// The user of this name or number.
 pub fn user(text: &str) -> Option<User> {
@@ -23,20 +26,62 @@ pub fn gid(text: &str) -> Option<Gid> {
     text.parse().map(Gid::from_raw).ok().or_else(|| Group::from_name(text).ok().flatten().map(|group| group.gid))
 }
 
-/// Becomes `uid` and `gid` for good, with the supplementary groups of the user.
-pub fn become_user(uid: Option<Uid>, gid: Option<Gid>) -> io::Result<()> {
-    let user = uid.and_then(|uid| User::from_uid(uid).ok().flatten());
-    if let Some(gid) = gid {
-        match &user {
-            Some(user) => initgroups(&CString::new(user.name.as_str())?, gid)?,
-            None => setgroups(&[])?,
+/// The groups that the user table gives a user, `gid` among them.
+pub fn groups(user: &User, gid: Gid) -> io::Result<Vec<Gid>> {
+    Ok(getgrouplist(&CString::new(user.name.as_str())?, gid)?)
+}
+
+/// A user's name, or its number where it has none.
+pub fn user_name(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A group's name, or its number where it has none.
+pub fn group_name(gid: Gid) -> String {
+    Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
+}
+
+/// Whom a process is to become. What is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub uid: Option<Uid>,
+    /// The group.
+    pub gid: Option<Gid>,
+    /// The supplementary groups, all of them.
+    pub groups: Option<Vec<Gid>>,
+    /// What of root's power it keeps; without, none if it stops being root.
+    pub capabilities: Option<Capabilities>,
+}
+
+impl Identity {
+    /// Whether a root process would become somebody else, or less.
+    pub fn is_another(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Becomes it, for good: no way back to root is left. Groups first, because only root may
+    /// change them. The kernel then clears the signal that the death of the parent would send.
+    pub fn assume(&self) -> io::Result<()> {
+        if let Some(groups) = &self.groups {
+            setgroups(groups)?;
         }
-        setgid(gid)?;
+        if let Some(gid) = self.gid {
+            setgid(gid)?;
+        }
+        // Otherwise the kernel takes every capability with the user.
+        prctl::set_keepcaps(self.capabilities.is_some())?;
+        if let Some(uid) = self.uid {
+            setuid(uid)?;
+        }
+        match self.capabilities {
+            Some(kept) => kept.keep()?,
+            None if !is_root() => Capabilities::default().keep()?,
+            None => {}
+        }
+        prctl::set_keepcaps(false)?;
+        Ok(())
     }
-    if let Some(uid) = uid {
-        setuid(uid)?;
-    }
-    Ok(())
 }
 
 /// Whether this process is root.

@@ -10,11 +10,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Worker;
 use super::serve::CoreLoop;
 use super::sharing::Sharing;
-use crate::log::{self, request::Clock, request::RequestLine};
+use super::terms;
+use crate::config::Config;
+use crate::log::choice::Choice;
+use crate::log::clock::{CTIME, Clock};
+use crate::log::format::Format;
+use crate::log::request::RequestLine;
+use crate::log::{self, json};
 use crate::proto::request::{Known, Request};
 use crate::python::{self, App, Gil, Served};
 use crate::scoreboard::{Cell, CoreCell, Ended};
-use crate::sys::clock;
+use crate::sys::{clock, memory};
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
 pub fn run(worker: &Worker, app: Option<&App>, gil: &Gil<'_>, number: usize, sharing: Sharing) {
@@ -55,7 +61,7 @@ pub struct Record<'w> {
     number: usize,
     /// CLOCK_MONOTONIC nanoseconds at which the request under way began.
     began: u64,
-    /// None with `disable-logging`.
+    /// None where no request is logged.
     lines: Option<Lines>,
 }
 
@@ -64,8 +70,58 @@ pub struct Record<'w> {
 struct Lines {
     /// The app's number in them (uWSGI counts its apps); -1 without one.
     app: i32,
-    clock: Clock,
+    choice: Choice,
+    form: Form,
+    forwarded_for: bool,
+    in_micros: bool,
+    with_memory: bool,
     line: Vec<u8>,
+}
+
+/// How a request line is written.
+#[derive(Debug)]
+enum Form {
+    Default(Clock),
+    Own(Box<Format>),
+    Json,
+}
+
+impl Lines {
+    /// As the configuration says; none where no request is logged.
+    fn of(config: &Config, app: i32) -> Option<Self> {
+        let (choice, logging) = (Choice::of(config), &config.logging);
+        let form = match &logging.log_format {
+            _ if logging.log_json => Form::Json,
+            Some(format) => {
+                let date = logging.log_date.as_deref().filter(|_| logging.logformat_strftime);
+                Form::Own(Box::new(Format::new(format, date)))
+            }
+            None => Form::Default(Clock::new(CTIME)),
+        };
+        choice.is_any().then(|| Self {
+            app,
+            choice,
+            form,
+            forwarded_for: logging.log_x_forwarded_for,
+            in_micros: logging.log_micros,
+            with_memory: logging.memory_report,
+            line: Vec::with_capacity(512),
+        })
+    }
+
+    fn write(&mut self, mut facts: RequestLine<'_>) {
+        if !self.choice.takes(&facts) {
+            return;
+        }
+        facts.memory = self.with_memory.then(memory::of_this_process);
+        self.line.clear();
+        match &mut self.form {
+            Form::Default(clock) => facts.write_to(&mut self.line, clock),
+            Form::Own(format) => format.write_to(&facts, &mut self.line),
+            Form::Json => json::write_to(&facts, &mut self.line),
+        }
+        log::emit(&self.line);
+    }
 }
 
 /// What was sent of a response.
@@ -77,16 +133,18 @@ pub struct Sent {
     pub head_count: u32,
     /// Bytes of the body.
     pub body_bytes: u64,
+    /// Whether the body was a file that the kernel sent.
+    pub by_file: bool,
+    /// Whether the request's body could not be read to its end.
+    pub read_failed: bool,
+    /// Whether the response could not be written to its end.
+    pub write_failed: bool,
 }
 
 impl<'w> Record<'w> {
     /// The account of core `number`. Made after the app was loaded, which may set the time zone.
     pub fn new(worker: &'w Worker, number: usize, app: bool) -> Self {
-        let lines = worker.logs_requests.then(|| Lines {
-            app: if app { 0 } else { -1 },
-            clock: Clock::new(),
-            line: Vec::with_capacity(512),
-        });
+        let lines = Lines::of(&worker.config, if app { 0 } else { -1 });
         Self { worker, number, began: 0, lines }
     }
 
@@ -107,7 +165,13 @@ impl<'w> Record<'w> {
         let micros = (clock::monotonic() - self.began) / 1000;
         let (core, cell, worker) = (self.core(), self.cell(), self.worker);
         core.end();
-        core.count(Ended { status: served.status, micros, exception: served.exception, ..Ended::default() });
+        core.count(Ended {
+            status: served.status,
+            micros,
+            exception: served.exception,
+            read_failed: sent.read_failed,
+            write_failed: sent.write_failed,
+        });
         let worker_requests = cell.requests.fetch_add(1, Relaxed) + 1;
         let total_requests = worker.board.totals().requests.fetch_add(1, Relaxed) + 1;
         cell.tx.fetch_add(sent.head_bytes as u64 + sent.body_bytes, Relaxed);
@@ -115,25 +179,31 @@ impl<'w> Record<'w> {
         if served.exception {
             cell.exceptions.fetch_add(1, Relaxed);
         }
-        if let Some(Lines { app, clock, line }) = &mut self.lines {
-            let Sent { head_bytes, head_count, body_bytes } = sent;
-            line.clear();
-            RequestLine {
+        if let Some(lines) = &mut self.lines {
+            lines.write(RequestLine {
                 pid: worker.pid,
-                app: *app,
+                worker: worker.id,
+                app: lines.app,
                 worker_requests,
                 total_requests,
                 request,
-                started_epoch: clock::epoch() - (micros / 1_000_000) as i64,
+                started: clock::epoch_micros() - micros as i64,
                 micros,
                 status: served.status,
-                body_bytes,
-                head_count,
-                head_bytes,
+                body_bytes: sent.body_bytes,
+                head_count: sent.head_count,
+                head_bytes: sent.head_bytes,
                 core: self.number,
-            }
-            .write_to(line, clock);
-            log::emit(line);
+                by_file: sent.by_file,
+                read_failed: sent.read_failed,
+                write_failed: sent.write_failed,
+                memory: None,
+                forwarded_for: lines.forwarded_for,
+                in_micros: lines.in_micros,
+            });
+        }
+        if worker.reaps {
+            terms::reap();
         }
         if let Some(reason) = worker.limits.served() {
             worker.recycle(reason);

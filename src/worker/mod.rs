@@ -7,7 +7,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
 use crate::python::{self, App, Interpreter};
 use crate::scoreboard::Scoreboard;
@@ -34,8 +36,11 @@ mod limits;
 pub mod notice;
 mod pause;
 mod refusals;
+mod relog;
 mod serve;
 mod sharing;
+mod terms;
+mod warmup;
 
 use connections::Connections;
 use gate::Gate;
@@ -54,12 +59,16 @@ const ORPHANED: Duration = Duration::from_secs(1);
 pub struct Assignment {
     /// Its number, 1 to `processes`.
     pub id: usize,
+    /// Whether it is the first of its number in its generation.
+    pub first: bool,
     /// Its cell on the scoreboard.
     pub cell: usize,
     /// The generation it belongs to.
     pub generation: u64,
     /// The configuration of that generation.
     pub config: Arc<Config>,
+    /// The directory the instance was started in, which relative paths mean.
+    pub directory: PathBuf,
     /// What it serves.
     pub listeners: Vec<Listener>,
     /// Its generation's scoreboard.
@@ -93,6 +102,26 @@ pub fn run(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) 
     process::exit(code)
 }
 
+/// Loads the app, with the hooks before and after it. Called by whoever loads it: the zygote, or each
+/// worker with `lazy-apps`.
+pub fn load(interpreter: &Interpreter, config: &Config) -> Result<App> {
+    Phase::PreApp.run(config)?;
+    let app = interpreter.load(config)?;
+    Phase::PostApp.run(config)?;
+    Ok(app)
+}
+
+/// The hooks of a worker that is about to accept.
+fn accepting(config: &Config, id: usize, first: bool) -> Result<()> {
+    let phases = [
+        (Phase::Accepting, true),
+        (Phase::AcceptingOnce, first),
+        (Phase::Accepting1, id == 1),
+        (Phase::Accepting1Once, id == 1 && first),
+    ];
+    phases.into_iter().filter(|(_, due)| *due).try_for_each(|(phase, _)| phase.run(config))
+}
+
 /// A worker, as its cores share it.
 #[derive(Debug)]
 struct Worker {
@@ -100,12 +129,15 @@ struct Worker {
     pid: u32,
     cell: usize,
     cores: usize,
+    /// Kilobytes for each core's thread; 0 for the system's default.
+    stack: usize,
+    reaps: bool,
     buffer_size: usize,
     timeout: Duration,
     /// Nanoseconds; 0 for never.
     harakiri: u64,
     mercy: Duration,
-    logs_requests: bool,
+    config: Arc<Config>,
     host: String,
     gates: Vec<Gate>,
     board: Scoreboard,
@@ -122,6 +154,11 @@ struct Worker {
     stopped: Once,
     finish_by: AtomicU64,
     paused: AtomicBool,
+    /// Requests that it answers to itself before it serves.
+    warmup: Vec<String>,
+    /// The log file, and which turn of it this process writes to.
+    log: Option<PathBuf>,
+    log_turn: AtomicU32,
     refused: Rate,
     exhausted: Rate,
 }
@@ -130,13 +167,16 @@ impl Worker {
     /// Everything up to "ready to serve".
     fn start(assignment: Assignment, interpreter: &Interpreter, app: Option<App>) -> Result<(Arc<Self>, Option<App>)> {
         let config = Arc::clone(&assignment.config);
-        title::set(&config.title(&format!("rustwsgi worker {}", assignment.id)));
+        let (id, first) = (assignment.id, assignment.first);
+        title::set(&config.title(&format!("rustwsgi worker {id}")));
+        terms::take_place(&config, id);
+        Phase::PostFork.run(&config)?;
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
         let app = match app {
-            None if config.lazy_apps => match interpreter.load(&config) {
+            None if config.lazy_apps => match load(interpreter, &config) {
                 Ok(app) => Some(app),
-                Err(error) if config.need_app => return Err(error),
+                Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
                 Err(error) => {
                     tracing::error!("{error}");
                     None
@@ -144,11 +184,13 @@ impl Worker {
             },
             app => app,
         };
+        terms::change_directory(&config)?;
+        accepting(&config, id, first)?;
         Ok((worker, app))
     }
 
     fn new(assignment: Assignment) -> io::Result<Self> {
-        let Assignment { id, cell, config, listeners, board, seat, master, .. } = assignment;
+        let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
         let gates = listeners.into_iter().map(Gate::new).collect::<Vec<_>>();
@@ -164,11 +206,12 @@ impl Worker {
             pid: std::process::id(),
             cell,
             cores: config.threads.clamp(1, board.cores()),
+            stack: config.privileges.thread_stacksize,
+            reaps: config.privileges.reaper,
             buffer_size: config.buffer_size,
             timeout: Duration::from_secs(config.socket_timeout),
             harakiri: config.harakiri.saturating_mul(1_000_000_000),
             mercy: Duration::from_secs(config.worker_reload_mercy),
-            logs_requests: !config.disable_logging,
             host: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default(),
             gates,
             board,
@@ -182,13 +225,19 @@ impl Worker {
             stopped: Once::new(),
             finish_by: AtomicU64::new(u64::MAX),
             paused: AtomicBool::new(false),
+            warmup: config.reloading.warmup.clone(),
+            log: config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| directory.join(path)),
+            log_turn: AtomicU32::new(0),
             refused: Rate::default(),
             exhausted: Rate::new(1),
+            config,
         })
     }
 
     /// Serves on all cores until the worker is told to finish.
     fn serve(&self, app: Option<&App>) {
+        self.follow_log();
+        python::attach(|gil| self.warm_up(gil, app));
         self.board.cell(self.cell).pid.store(self.pid, Relaxed);
         self.obey_pause();
         let sharing = Sharing::of(self.cores);
@@ -197,7 +246,7 @@ impl Worker {
                 let cores: Vec<_> = (1..self.cores)
                     .filter_map(|number| {
                         let name = format!("uWSGIWorker{}Core{number}", self.id);
-                        let thread = std::thread::Builder::new().name(name);
+                        let thread = terms::with_stack(std::thread::Builder::new().name(name), self.stack);
                         match thread.spawn_scoped(scope, move || core::thread(self, app, number, sharing)) {
                             Ok(core) => Some(core),
                             Err(error) => {
@@ -303,8 +352,11 @@ impl Worker {
     }
 
     fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.seat.send(notice, &[]) {
-            tracing::warn!("worker {} cannot reach the master: {error}", self.id);
+        match self.seat.send(notice, &[]) {
+            // Only the master has the other end: it is gone, and the worker is about to follow.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => tracing::warn!("worker {} cannot reach the master: {error}", self.id),
+            Ok(()) => {}
         }
     }
 

@@ -265,6 +265,7 @@ impl<'w> CoreLoop<'w> {
             Ready::Signal => None,
             Ready::Poke => {
                 if !self.worker.pokes.take().is_empty() {
+                    self.worker.follow_log();
                     self.worker.obey_pause();
                     self.looks = self.worker.gates.len();
                 }
@@ -345,6 +346,9 @@ impl<'w> CoreLoop<'w> {
             head_bytes: exchange.head_bytes(),
             head_count: exchange.head().count(),
             body_bytes: exchange.body_bytes(),
+            by_file: exchange.by_file(),
+            read_failed: exchange.body_fault().is_some(),
+            write_failed: broken,
         };
         drop(exchange);
         let mut next = None;

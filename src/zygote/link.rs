@@ -19,6 +19,8 @@ pub enum ToZygote {
         /// What each descriptor is.
         sockets: Vec<Socket>,
     },
+    /// Write to the log file whose descriptor comes with it.
+    Log,
     /// Fork a worker.
     Fork {
         /// The worker's number, from 1.

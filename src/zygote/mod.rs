@@ -5,6 +5,7 @@
 //! the GIL held, so that it stays a still image which workers share.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -14,20 +15,28 @@ use std::time::Instant;
 use nix::sched::sched_yield;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdout, getpid, getppid};
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::hooks::Phase;
 use crate::net::listener::Listener;
-use crate::python::{App, Interpreter, Venv};
+use crate::python::{App, Interpreter, Venv, find_venv};
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
 use crate::sys::process::{self, Fork};
+use crate::sys::user::Identity;
 use crate::sys::{environment, memory, signal, title, user};
 use crate::worker::{self, Assignment};
 
+mod confinement;
+mod inheritance;
 pub mod link;
+mod reach;
+mod variables;
 
+use confinement::Moment;
+use inheritance::Inheritance;
 use link::{FromZygote, ToZygote};
 
 /// What a zygote is born with.
@@ -39,8 +48,12 @@ pub struct Birth {
     pub config: Arc<Config>,
     /// The directory the instance was started in, which relative paths mean.
     pub directory: PathBuf,
-    /// The Python to start.
-    pub venv: Venv,
+    /// The command as it was called, which may lie in a virtual environment.
+    pub program: PathBuf,
+    /// The Python to start; `None` where it can be looked for inside of `chroot` only.
+    pub venv: Option<Venv>,
+    /// Whom it becomes before the app is loaded.
+    pub identity: Identity,
     /// Its generation's scoreboard.
     pub board: Scoreboard,
     /// Its end of the link to the master.
@@ -74,16 +87,23 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
     let began = Instant::now();
     settle(birth)?;
     let config = &birth.config;
-    let interpreter = Interpreter::start(&birth.venv, config)?;
+    let venv = match &birth.venv {
+        Some(venv) => venv.clone(),
+        None => find_venv(config, &birth.directory, &birth.program)?,
+    };
+    reach::check(birth, &venv)?;
+    let inheritance = Inheritance::before();
+    let interpreter = Interpreter::start(&venv, config)?;
     if let Some(imports) = &birth.imports {
         interpreter.record_imports(imports.as_raw_fd(), &config.reloading.py_auto_reload_ignore);
     }
+    birth.drop_at(Moment::Init)?;
     let app = if config.lazy_apps {
         None
     } else {
-        match interpreter.load(config) {
+        match worker::load(&interpreter, config) {
             Ok(app) => Some(app),
-            Err(error) if config.need_app => return Err(error),
+            Err(error) if config.need_app || error.code == Code::HookFailed => return Err(error),
             Err(error) => {
                 tracing::error!("{error}");
                 tracing::warn!("no app loaded: every request is answered with 500 (`need-app = false`)");
@@ -91,12 +111,10 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
             }
         }
     };
+    birth.drop_at(Moment::Apps)?;
     interpreter.freeze();
-    for thread in interpreter.threads() {
-        tracing::warn!(
-            "the app started the thread `{thread}` at import: it does not exist in the workers; start it \
-             after the fork or set `lazy-apps = true`"
-        );
+    if app.is_some() {
+        inheritance.report(&interpreter);
     }
     let ready = FromZygote::Ready {
         python: interpreter.describe(),
@@ -123,26 +141,34 @@ fn settle(birth: &Birth) -> Result<()> {
         return Err(Error::new(Code::StartFailed, "the master died while it started"));
     }
     memory::keep_large_blocks();
-    let uid = config.uid.as_deref().and_then(user::uid);
-    let gid = config.gid.as_deref().and_then(user::gid);
-    if user::is_root() && (uid.is_some() || gid.is_some()) {
-        user::become_user(uid, gid)
-            .map_err(|error| Error::new(Code::NotPermitted, format!("cannot change user: {error}")))?;
-        // Changing the user clears it.
-        process::signal_on_parent_death(Signal::SIGKILL).map_err(|error| Error::system("prctl", error))?;
+    let variables = variables::wanted(birth)?;
+    environment::change(variables.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
+    confinement::limit(config);
+    let root = user::is_root();
+    // At the start the master has done these already.
+    let again = birth.generation > 1;
+    if again {
+        Phase::Asap.run(config)?;
     }
-    let place = config.app_directory(&birth.directory);
-    std::env::set_current_dir(&place).map_err(|error| {
-        Error::new(Code::DirectoryMissing, format!("cannot change to `{}`: {error}", place.display()))
-            .maybe_at(config.origin("chdir"))
-    })?;
-    environment::set(config.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))));
+    birth.enter_jail()?;
+    if again {
+        Phase::InJail.run(config)?;
+        if root {
+            Phase::AsRoot.run(config)?;
+        }
+    }
+    birth.drop_at(Moment::Start)?;
+    if root {
+        Phase::AsUser.run(config)?;
+    }
+    reach::enter(birth)?;
     Ok(())
 }
 
 /// Forks workers until the master closes the link.
 fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
     let mut listeners = Vec::new();
+    let mut forked = HashSet::new();
     loop {
         match birth.link.receive::<ToZygote>() {
             Ok(Some((ToZygote::Listen { sockets }, descriptors))) => match link::adopt(sockets, descriptors) {
@@ -152,8 +178,15 @@ fn serve(birth: &Birth, interpreter: &Interpreter, app: Option<&App>) -> i32 {
                     return 1;
                 }
             },
+            Ok(Some((ToZygote::Log, descriptors))) => {
+                for log in &descriptors {
+                    if let Err(error) = dup2_stdout(log).and_then(|()| dup2_stderr(log)) {
+                        tracing::error!("the zygote keeps the old log file: {error}");
+                    }
+                }
+            }
             Ok(Some((ToZygote::Fork { worker, cell }, _))) => {
-                fork_worker(birth, interpreter, app, &listeners, worker, cell)
+                fork_worker(birth, interpreter, app, &listeners, (worker, forked.insert(worker)), cell)
             }
             Ok(None) => return 0,
             Err(error) => {
@@ -170,7 +203,7 @@ fn fork_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) {
     interpreter.before_fork();
@@ -181,7 +214,7 @@ fn fork_worker(
                 let _ = nix::unistd::close(birth.link.as_raw_fd());
                 interpreter.after_fork_child();
                 await_adoption(birth, between);
-                become_worker(birth, interpreter, app, listeners, worker, cell);
+                become_worker(birth, interpreter, app, listeners, (worker, first), cell);
             }
             (_, Ok(Fork::Parent(pid))) => {
                 report(birth, &FromZygote::Forked { cell, pid: pid.as_raw() as u32 });
@@ -238,7 +271,7 @@ fn become_worker(
     interpreter: &Interpreter,
     app: Option<&App>,
     listeners: &[Listener],
-    worker: usize,
+    (worker, first): (usize, bool),
     cell: usize,
 ) -> ! {
     let listeners: std::io::Result<Vec<Listener>> = listeners.iter().map(Listener::try_clone).collect();
@@ -246,9 +279,11 @@ fn become_worker(
         (Ok(listeners), Ok(seat)) => worker::run(
             Assignment {
                 id: worker,
+                first,
                 cell,
                 generation: birth.generation,
                 config: Arc::clone(&birth.config),
+                directory: birth.directory.clone(),
                 listeners,
                 board: birth.board.clone(),
                 seat,

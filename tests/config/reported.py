@@ -23,8 +23,10 @@ class Report:
 
     settings: list[tuple[str, str]] | None
     output: str
-    # It ended by a signal: a loop without end, no more memory, a crash.
+    # It ended by a signal: a loop without end, no more memory.
     lost: bool = False
+    # It would not start with it, shown or not.
+    wrong: bool = False
 
     @property
     def refused(self):
@@ -33,6 +35,11 @@ class Report:
     def shown(self):
         """The lines to compare. What only steers the reading is left out: it says nothing about the outcome."""
         return [f"{key} = {value}" for key, value in self.settings if not steers(key)]
+
+    @property
+    def crashed(self):
+        """Whether uWSGI's own handler of a segmentation fault had its say."""
+        return "*** end of backtrace ***" in self.output
 
     def codes(self):
         """The codes of our errors."""
@@ -90,25 +97,8 @@ def ours(rustwsgi, case, directory):
     """Our view."""
     outcome = run([rustwsgi, "--tolerate-unsupported", *OURS, *ENOUGH], case, directory)
     output = outcome.stderr.decode("utf-8", "surrogateescape")
-    if outcome.returncode != 0:
-        return Report(None, output, outcome.returncode < 0)
-    text = outcome.stdout.decode("utf-8", "surrogateescape")
-    if text.startswith("[uwsgi]"):
-        return Report(from_text(text)[3:], output)
-    shown = json.loads(text)
-    shown = shown if isinstance(shown, list) else shown["settings"]
-    settings = [(setting["key"], setting["value"]) for setting in shown]
-    return Report(settings[3:], output)
-
-
-def from_text(text):
-    settings = []
-    for line in text.split("\n")[1:-1]:
-        if line.startswith("; "):
-            continue
-        key, separator, value = line.partition(" = ")
-        if not separator and line.endswith(" ="):
-            key = line[:-2]
-        value = re.sub(r"%%|%\(", lambda match: "%" if match[0] == "%%" else "%(", value)
-        settings.append((key, value))
-    return settings
+    # What is refused for a value is shown all the same.
+    if outcome.returncode != 0 and not outcome.stdout:
+        return Report(None, output, outcome.returncode < 0, wrong=True)
+    settings = [(setting["key"], setting["value"]) for setting in json.loads(outcome.stdout)]
+    return Report(settings[3:], output, wrong=outcome.returncode != 0)

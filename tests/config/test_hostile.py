@@ -10,8 +10,6 @@ import pytest
 
 from config.generator import Generator
 
-pytestmark = pytest.mark.agreement
-
 SECONDS = 5
 MEGABYTES = 256
 HEAD = b"[uwsgi]\nsocket = 127.0.0.1:0\nmodule = app\n"

@@ -204,12 +204,12 @@ class Server:
         """The pids of the living workers."""
         found = [pid for pid in processes.children(self.master) if processes.alive(pid)]
         if self.program.ours:
-            found = [pid for pid in found if "worker" in processes.title(pid)]
+            found = [pid for pid in found if "rustwsgi worker" in processes.title(pid)]
         return found
 
     def zygotes(self):
         """The pids of the living zygotes."""
-        return [pid for pid in processes.children(self.master) if "zygote" in processes.title(pid)]
+        return [pid for pid in processes.children(self.master) if "rustwsgi zygote" in processes.title(pid)]
 
     def settle(self, timeout=10.0):
         """Waits until exactly the wanted workers (and one zygote) are there."""

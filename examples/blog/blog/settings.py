@@ -6,6 +6,7 @@ BLOG_DATA             where the database, uploads and collected static files liv
 BLOG_SECRET_KEY       Django's secret key (default: made on the first run, kept in BLOG_DATA)
 BLOG_HOSTS            comma-separated host names of the site (default: this machine only)
 BLOG_TRUSTED_ORIGINS  comma-separated origins, needed behind a proxy that ends HTTPS
+BLOG_REDIS            the Redis that Celery uses (default: `redis.sock` in BLOG_DATA)
 BLOG_INSTANCE         this instance's name, shown by `/whoami/` and in the footer
 """
 
@@ -102,6 +103,10 @@ DATABASES = {
         },
     }
 }
+CELERY_BROKER_URL = os.environ.get("BLOG_REDIS") or f"redis+socket://{DATA_DIR}/redis.sock"
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True  # it may come up before Redis does
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

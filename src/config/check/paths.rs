@@ -13,21 +13,22 @@ impl Config {
     /// Finds what is named and not there.
     pub(in crate::config) fn check_paths(&self, directory: &Path, findings: &mut Findings) {
         let base = self.app_directory(directory);
+        let outside = |path: &Path| self.outside(directory, &base.join(path));
         if let Some(file) = &self.wsgi_file
             && self.module.is_none()
-            && !base.join(file).is_file()
+            && !outside(file).is_file()
         {
-            let error = self.missing(Code::FileMissing, "wsgi-file", "no such file", &base.join(file));
+            let error = self.missing(Code::FileMissing, "wsgi-file", "no such file", &outside(file));
             match self.need_app {
                 true => findings.fail(error),
                 false => findings.warn(error),
             }
         }
         if let Some(home) = &self.home
-            && !base.join(home).join("pyvenv.cfg").is_file()
-            && !base.join(home).join("bin").is_dir()
+            && !outside(home).join("pyvenv.cfg").is_file()
+            && !outside(home).join("bin").is_dir()
         {
-            findings.fail(self.missing(Code::NotAVirtualenv, "home", "no such environment", &base.join(home)));
+            findings.fail(self.missing(Code::NotAVirtualenv, "home", "no such environment", &outside(home)));
         }
         for (option, path) in [("pidfile", &self.pidfile), ("daemonize", &self.daemonize), ("logto", &self.logto)] {
             let Some(path) = path else { continue };
@@ -37,17 +38,19 @@ impl Config {
             }
         }
         for socket in self.sockets.iter().filter(|socket| super::is_unix(&socket.address)) {
-            let path = base.join(&socket.address);
+            let path = outside(Path::new(&socket.address));
             if !socket.address.starts_with('@') && path.parent().is_some_and(|parent| !parent.is_dir()) {
                 let message = format!("`{}`: its directory is not there", socket.address);
                 let error = Error::new(Code::DirectoryMissing, message).at(&socket.setting);
                 findings.fail(error.part(socket.address.as_str()).fact(format!("looked for: {}", path.display())));
             }
         }
-        for entry in self.pythonpath.iter().filter(|entry| !entry.contains('*') && !base.join(entry).exists()) {
+        for entry in self.pythonpath.iter().filter(|entry| !entry.contains('*') && !outside(Path::new(entry)).exists())
+        {
             let message = format!("`{entry}` on Python's path is not there");
             let error = Error::new(Code::DirectoryMissing, message).maybe_at(self.setting_with("pythonpath", entry));
-            findings.warn(error.part(entry.as_str()).fact(format!("looked for: {}", base.join(entry).display())));
+            findings
+                .warn(error.part(entry.as_str()).fact(format!("looked for: {}", outside(Path::new(entry)).display())));
         }
     }
 

@@ -17,6 +17,7 @@ impl Config {
         self.check_module(findings);
         self.check_logs(findings);
         self.check_unix_sockets(findings);
+        self.check_ports(findings);
         self.check_overruled(findings);
     }
 
@@ -61,6 +62,17 @@ impl Config {
                 let message = format!("`{}` has nothing to change: there is no UNIX socket", setting.key);
                 findings.warn(Error::new(Code::NothingToDo, message).at(setting).part(setting.key.as_str()));
             }
+        }
+    }
+
+    /// uWSGI: an address without a colon is a path, numbers too.
+    fn check_ports(&self, findings: &mut Findings) {
+        let is_port = |address: &str| address.parse::<u16>().is_ok_and(|port| port > 0);
+        for socket in self.sockets.iter().filter(|socket| is_port(&socket.address)) {
+            let (name, port) = (&socket.setting.key, &socket.address);
+            let message = format!("`{port}` without a colon is the path of a UNIX socket, not a port");
+            let error = Error::new(Code::PortWithoutColon, message).at(&socket.setting).part(port.as_str());
+            findings.warn(error.hint(format!("{name} = :{port}")));
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use super::python::Part;
+
 /// One option of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
@@ -88,17 +90,73 @@ fn find<'f>(name: &str, flags: &'f [Flag]) -> Option<&'f Flag> {
     near.next().filter(|_| near.next().is_none() && !name.is_empty())
 }
 
-/// The command without what stands before the program: `exec`, `A=b`, `python -m`.
-pub fn program(words: &[String]) -> &[String] {
-    let mut words = words;
-    loop {
-        let name = words.first().and_then(|word| Path::new(word).file_name()?.to_str()).unwrap_or_default();
-        let skip = match name {
-            "exec" | "env" | "nohup" | "sudo" => 1,
-            _ if name.starts_with("python") && words.get(1).is_some_and(|word| word == "-m") => 2,
-            _ if name.split_once('=').is_some_and(|(key, _)| !key.is_empty() && !key.starts_with('-')) => 1,
-            _ => return words,
+/// The servers whose command lines are known.
+const SERVERS: &[&str] = &["gunicorn", "granian"];
+
+/// A command line without what stands in front of the server, and that.
+///
+/// In front stand `exec`, `A=b`, `python -m`, a `Procfile`'s `web:`, `poetry run` and the like.
+pub fn program(words: &[String]) -> (&[String], &[String]) {
+    let is_server =
+        |word: &String| Path::new(word).file_name().is_some_and(|name| SERVERS.iter().any(|server| name == *server));
+    words.split_at(words.iter().position(is_server).unwrap_or(0))
+}
+
+/// Whether a word in front of the server has no effect of its own.
+pub fn is_plain(word: &str) -> bool {
+    let name = Path::new(word).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    matches!(name, "exec" | "env" | "nohup" | "sudo" | "-m" | "web:" | "$") || name.starts_with("python")
+}
+
+/// A variable that a word in front of the server sets.
+pub fn variable(word: &str) -> Option<(&str, &str)> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    word.split_once('=').filter(|(name, _)| is_name(name))
+}
+
+/// Text as a shell's, where `$NAME`, `${NAME}` and `${NAME:-default}` are the environment's.
+pub fn parts(text: &str) -> Vec<Part> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some((before, behind)) = rest.split_once('$') {
+        let name_ends = |text: &str| text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+        let (inside, after) = match behind.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+            Some(braced) => braced,
+            None => behind.split_at(name_ends(behind)),
         };
-        words = &words[skip..];
+        let (name, default) = match inside.split_at(name_ends(inside)) {
+            (name, "") => (name, None),
+            (name, more) => (name, more.strip_prefix(":-").or(more.strip_prefix('-')).map(String::from)),
+        };
+        if name.is_empty() || default.is_none() && name != inside {
+            break;
+        }
+        if !before.is_empty() {
+            parts.push(Part::literal(before));
+        }
+        parts.push(Part::Variable { name: name.into(), default });
+        rest = after;
+    }
+    if !rest.is_empty() || parts.is_empty() {
+        parts.push(Part::literal(rest));
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_the_shell_are_the_environments() {
+        let variable = |name: &str, default: Option<&str>| Part::Variable {
+            name: name.into(),
+            default: default.map(String::from),
+        };
+        assert_eq!(parts("0.0.0.0:$PORT"), [Part::literal("0.0.0.0:"), variable("PORT", None)]);
+        assert_eq!(parts("${A}b${C:-d}"), [variable("A", None), Part::literal("b"), variable("C", Some("d"))]);
+        for plain in ["", "plain", "$", "$((2*4))", "${A%x}", "a$ b"] {
+            assert_eq!(parts(plain), [Part::literal(plain)], "{plain}");
+        }
     }
 }

@@ -197,7 +197,7 @@ fn flags() -> Vec<Flag> {
 /// The configuration file that a gunicorn command line names, `None` where it names none, and then
 /// [`CONFIG_FILE`] is read if it is there.
 pub fn configuration_named(words: &[String]) -> Option<String> {
-    let (_, arguments) = super::command::program(words).split_first()?;
+    let (_, arguments) = super::command::program(words).1.split_first()?;
     let parsed = Parsed::new(arguments, &flags());
     let named = parsed.options.iter().rfind(|(name, _)| *name == "config")?.1?;
     Some(named.strip_prefix("file:").unwrap_or(named).to_owned())
@@ -261,7 +261,7 @@ impl Gunicorn {
                 continue;
             };
             let value = match value {
-                Some(text) => Value::Text(vec![Part::literal(text)]),
+                Some(text) => Value::Text(super::command::parts(text)),
                 None => Value::Switch(row.name != "sendfile"),
             };
             match (row.name, lists.iter_mut().find(|(name, _)| *name == row.name)) {

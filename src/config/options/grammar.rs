@@ -50,16 +50,10 @@ planned! {
     }
     Configuration, State::NotYet => {
         ["fallback-config"] Text, Rare, "the configuration to start with when this one fails";
-        ["resolve"] Text, Rare, "sets a placeholder to the address of a host: `name=host`";
-        ["inject-before"] List, Rare, "puts the text of a file in front of every configuration file";
-        ["inject-after"] List, Rare, "puts the text of a file behind every configuration file";
-        ["print"] Text, Rare, "prints a line when the configuration was read";
-        ["iprint"] Text, Rare, "prints a line while the configuration is read";
-        ["exit"] OptionalText, Rare, "ends with this code while the configuration is read";
-        ["ldap"] File, Rare;
-        ["ldap-schema"] Switch, Rare;
-        ["ldap-schema-ldif"] Switch, Rare;
-        ["sqlite3"] File, Rare;
-        ["sqlite"] File, Rare;
+        ["ldap"] File, Rare, "reads the configuration from an LDAP directory";
+        ["ldap-schema"] Switch, Rare, "prints the LDAP schema";
+        ["ldap-schema-ldif"] Switch, Rare, "prints the LDAP schema as LDIF";
+        ["sqlite3"] File, Rare, "reads the configuration from an SQLite database";
+        ["sqlite"] File, Rare, "reads the configuration from an SQLite database";
     }
 }

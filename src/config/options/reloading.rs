@@ -23,6 +23,11 @@ options! {
     ["touch-chain-reload"] List, Processes, Common, "0.2.0", Works
         => touch_chain_reload: Vec<String> = Vec::new();
 
+    /// opens the log anew when this file is touched
+    /// For after the log file was moved away; no process is replaced.
+    ["touch-logreopen"] List, Processes, Common, "0.2.0", Works
+        => touch_logreopen: Vec<String> = Vec::new();
+
     /// reloads when something in this directory changes
     /// Directories below it are not looked at.
     ["fs-reload"] List, Processes, Rare, "0.2.0", Works
@@ -50,6 +55,11 @@ options! {
     /// Load balancers find out meanwhile. A second SIGTERM ends the wait.
     ["shutdown-delay"] COUNT, Processes, Common, "0.2.0", Works
         => shutdown_delay: u64 = 0;
+
+    /// a path that a new worker requests of itself before it serves and an old one goes
+    /// `example.com/path` names the host, too. Can stand several times; a bad answer is a warning.
+    ["warmup"] List, Processes, Common, "0.2.0", Works
+        => warmup: Vec<String> = Vec::new();
 
     /// takes commands over a named pipe
     /// Several can be named; digits pick one.

@@ -40,6 +40,32 @@ impl Reader<'_> {
         }
     }
 
+    /// The text behind a byte order mark, if there is one; uWSGI finds no section behind it.
+    ///
+    /// Errors: the mark is that of UTF-16.
+    pub(super) fn without_mark<'t>(&mut self, text: &'t [u8], named: &str) -> Result<&'t [u8], Error> {
+        if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+            let error = Error::new(Code::BadConfigFile, format!("`{named}` is written in UTF-16, and UTF-8 is read"));
+            let file = Origin::File { file: named.into(), line: 1 };
+            return Err(error.at(file).hint(format!("iconv -f UTF-16 -t UTF-8 {named} > new.ini")));
+        }
+        let Some(rest) = text.strip_prefix(b"\xef\xbb\xbf") else {
+            return Ok(text);
+        };
+        let error = Error::new(Code::BadConfigFile, "the file begins with a byte order mark, which is skipped");
+        let error = error.at(Origin::File { file: named.into(), line: 1 });
+        self.findings.warn(error.fact("uWSGI would find no section in it").hint("save it as UTF-8 without a mark"));
+        Ok(rest)
+    }
+
+    /// Names the block that is open, when there is too much.
+    pub(super) fn looped(&self, error: Error) -> Error {
+        match &self.block {
+            Some(block) => error.fact(format!("in the block that begins at {}", block.setting)),
+            None => error,
+        }
+    }
+
     pub(super) fn circle(&self, step: &(PathBuf, String), here: &FileFacts, by: &Setting) -> Error {
         let message = format!("`{}` includes itself", here.named);
         let chain: Vec<String> = self
@@ -103,4 +129,38 @@ pub(super) fn no_section(ini: &Ini, here: &FileFacts, wanted: &str, by: &Setting
         None => error,
     }
     .hint(format!("rustwsgi --ini {file}:{name}"))
+}
+
+/// What a section's line that does not end in `]` comes to. uWSGI cuts its last character all the same.
+pub(super) fn unclosed(error: Error, name: &str, wanted: &str) -> Error {
+    let shown = name.chars().take(SHOWN_NAME).collect::<String>();
+    let error = error.fact(format!("the last character of the line is taken for the `]`: it is read as `[{shown}]`"));
+    match is_near(name, wanted) {
+        true if name.contains([';', '#']) => {
+            error.hint(format!("[{wanted}]")).hint("a comment needs a line of its own")
+        }
+        true => error.hint(format!("[{wanted}]")),
+        false => error,
+    }
+}
+
+/// Whether one of the names begins with the other.
+pub(super) fn is_near(name: &str, wanted: &str) -> bool {
+    name.starts_with(wanted) || !name.is_empty() && wanted.starts_with(name)
+}
+
+/// How much of a section's name is shown.
+const SHOWN_NAME: usize = 60;
+
+/// A file of another format that has not what sections are in an ini file.
+pub(super) fn no_top(format: Format, here: &FileFacts, wanted: &str, by: &Setting) -> Error {
+    let message = format!("`{}` has no `{wanted}` at its top", here.named);
+    let error = Error::new(Code::NoSection, message).at(by);
+    match format {
+        Format::Yaml => error.hint(format!("put all of it below a line `{wanted}:`, two blanks further in")),
+        Format::Json => error.hint(format!("put all of it into {{\"{wanted}\": {{ … }}}}")),
+        Format::Xml => error.hint(format!("put all of it into <{wanted}> … </{wanted}>")),
+        Format::Toml => error.hint(format!("make the first line `[{wanted}]`")),
+        Format::Ini => error,
+    }
 }

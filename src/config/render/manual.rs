@@ -50,9 +50,13 @@ fn entry(option: &OptionDef) -> String {
     text
 }
 
-/// Text as roff takes it: no line is a request, no backslash an escape.
+/// Text as roff takes it: no line is a request, no backslash an escape, no letter beyond ASCII.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
+    let text: String = text
+        .chars()
+        .map(|letter| if letter.is_ascii() { letter.into() } else { format!("\\[u{:04X}]", u32::from(letter)) })
+        .collect();
     match text.starts_with(['.', '\'']) {
         true => format!("\\&{text}"),
         false => text,
@@ -66,6 +70,7 @@ mod tests {
     #[test]
     fn every_built_option_has_an_entry() {
         let page = manual();
+        assert!(page.is_ascii());
         for option in OptionDef::all() {
             let name = format!("\\fB\\-\\-{}\\fR", escaped(option.name()));
             assert_eq!(page.contains(&name), option.state.is_built(), "{}", option.name());

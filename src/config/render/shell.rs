@@ -36,20 +36,34 @@ fn takes_file(option: &OptionDef) -> bool {
         || option.placeholder().is_some_and(|value| value.contains("FILE"))
 }
 
+/// The words that are all an option takes, as in `--generate`.
+fn choices(option: &OptionDef) -> Option<Vec<&'static str>> {
+    let words: Vec<_> = option.placeholder()?.split('|').collect();
+    let all_words = words.len() > 1 && words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+    all_words.then_some(words)
+}
+
 fn bash() -> String {
     let words: Vec<String> = built().map(|(name, _)| format!("--{name}")).collect();
     let files: Vec<String> =
         built().filter(|(_, option)| takes_file(option)).map(|(name, _)| format!("--{name}")).collect();
     let valued: Vec<String> = built()
         .filter(|(_, option)| option.argument() == Argument::Required && !takes_file(option))
+        .filter(|(_, option)| choices(option).is_none())
         .map(|(name, _)| format!("--{name}"))
+        .collect();
+    let chosen: String = built()
+        .filter_map(|(name, option)| Some((name, choices(option)?.join(" "))))
+        .map(|(name, words)| {
+            format!("--{name}) COMPREPLY=($(compgen -W \"{words}\" -- \"$word\")); return ;;\n        ")
+        })
         .collect();
     format!(
         "# bash completion for rustwsgi\n\
          _rustwsgi() {{\n    \
          local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n    \
          case $before in\n        \
-         {}) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n        \
+         {chosen}{}) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n        \
          {}) COMPREPLY=(); return ;;\n    \
          esac\n    \
          case $word in\n        \
@@ -70,6 +84,9 @@ fn zsh() -> String {
         let help = option.help().replace('\'', "'\\''").replace('[', "\\[").replace(']', "\\]").replace(':', "\\:");
         let star = if option.repeats() { "*" } else { "" };
         let value = match (option.argument(), takes_file(option)) {
+            (Argument::Required, _) if choices(option).is_some() => {
+                format!(":{name}:({})", choices(option).unwrap_or_default().join(" "))
+            }
             (Argument::Optional, _) => String::new(),
             (Argument::Required, true) => ":file:_files".into(),
             (Argument::Required, false) => format!(":{}:", option.placeholder().unwrap_or("value")).replace('|', " "),
@@ -89,7 +106,9 @@ fn fish() -> String {
             Some(short) => format!(" -s {short}"),
             None => String::new(),
         };
+        let words = choices(option).map(|words| format!(" -x -a '{}'", words.join(" ")));
         let value = match (option.argument(), takes_file(option)) {
+            _ if words.is_some() => words.as_deref().unwrap_or_default(),
             (Argument::Optional, _) => "",
             (Argument::Required, true) => " -r -F",
             (Argument::Required, false) => " -x",

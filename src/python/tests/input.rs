@@ -53,6 +53,7 @@ fn a_body_that_does_not_come_is_an_oserror() {
     assert!(site.eval("log[0]").contains("91 bytes of the body missing"), "{}", site.eval("log"));
     let (ours, _theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
+    site.patience = Duration::from_millis(50);
     site.serve_on(ours, &request(VARS, 100));
     assert!(site.eval("log[1]").contains("timeout"), "{}", site.eval("log"));
     // A client that announces more than any machine has must not cost the memory.

@@ -51,6 +51,8 @@ struct Site {
     globals: Py<PyDict>,
     core: Core,
     exchange: Arc<Mutex<Exchange>>,
+    /// How long a client may be silent; generous, as a busy machine may be slow.
+    patience: Duration,
 }
 
 /// What one request came to.
@@ -105,7 +107,7 @@ impl Site {
             let app = App::new("test".to_owned(), &globals.get_item("application").unwrap().unwrap(), config).unwrap();
             let exchange = Arc::new(Mutex::new(Exchange::new()));
             let core = app.core(gil, 0, exchange.clone());
-            Self { globals: globals.unbind(), core, exchange }
+            Self { globals: globals.unbind(), core, exchange, patience: Duration::from_secs(20) }
         })
     }
 
@@ -135,12 +137,7 @@ impl Site {
     }
 
     fn serve_on(&mut self, ours: UnixStream, request: &Request) -> (Served, String) {
-        self.exchange.lock().unwrap().begin(
-            Stream::new(ours.into()),
-            BytesMut::new(),
-            request,
-            Duration::from_millis(300),
-        );
+        self.exchange.lock().unwrap().begin(Stream::new(ours.into()), BytesMut::new(), request, self.patience);
         LOGGED.take();
         let served = attach(|gil| self.core.serve(gil, request));
         drop(self.exchange.lock().unwrap().end());

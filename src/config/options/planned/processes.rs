@@ -11,10 +11,6 @@ planned! {
         ["skip-atexit"] Switch, Rare;
         ["skip-atexit-teardown"] Switch, Rare;
         ["no-threads-wait"] Switch, Rare, "does not wait for the threads when a worker ends";
-        ["reaper", 'r'] Switch, Rare;
-        ["prio"] NUMBER, Rare, "the priority of the processes";
-        ["cpu-affinity"] NUMBER, Common, "binds each worker to this many processors";
-        ["thread-stacksize" "threads-stacksize" "thread-stack-size" "threads-stack-size"] NUMBER, Rare, "the stack of each thread, in kilobytes";
         ["worker-exec"] Text, Rare;
         ["worker-exec2"] Text, Rare;
     }
@@ -38,8 +34,6 @@ planned! {
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";
         ["touch-spoolers-reload"] List, Rare, "replaces the spoolers when this file is touched";
         ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
-        ["touch-logreopen"] List, Common, "opens the log anew when this file is touched";
-        ["touch-exec"] List, Rare, "runs a command when a file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";
         ["fs-signal"] List, Rare;
@@ -65,37 +59,19 @@ planned! {
         ["pidfile2"] Text, Common, "writes the pid file after privileges were dropped";
         ["safe-pidfile"] Text, Common, "writes a pid file that the workers write too";
         ["safe-pidfile2"] Text, Rare, "the same after privileges were dropped";
-        ["add-gid"] List, Rare, "adds a supplementary group";
-        ["immediate-uid"] Text, Rare, "changes the user while the configuration is read";
-        ["immediate-gid"] Text, Rare, "changes the group while the configuration is read";
-        ["no-initgroups"] Switch, Rare, "does not take on the user's supplementary groups";
         ["weight"] NUMBER, Rare;
         ["auto-weight"] SwitchValue, Rare;
         ["no-server"] Switch, Common, "loads everything and ends before serving";
         ["command-mode"] Switch, Rare, "takes the options a command needs";
-        ["limit-as"] NUMBER, Common, "how many megabytes of address space a process may have";
-        ["limit-nproc"] NUMBER, Rare, "how many processes the user may have";
-        ["ksm"] OptionalText, Rare, "lets the kernel merge equal memory pages";
-        ["never-swap"] Switch, Rare, "keeps the memory from being swapped out";
         ["binary-path"] Text, Rare;
-        ["max-fd"] NUMBER, Common, "how many files a process may have open";
-        ["master-as-root"] Switch, Common, "drops privileges in the workers, not in the master";
-        ["drop-after-init"] Switch, Rare, "drops privileges after the start";
-        ["drop-after-apps"] Switch, Rare, "drops privileges after the application is loaded";
         ["force-cwd"] Text, Rare, "changes directory before anything else";
         ["binsh"] List, Rare;
-        ["chdir2"] Text, Common, "changes directory when the application is loaded";
         ["clock"] Text, Rare;
         ["mode"] Text, Rare;
-        ["envdir"] List, Common, "sets environment variables from the files of a directory";
         ["early-envdir"] Text, Rare, "the same before the configuration is used";
-        ["unenv"] List, Rare, "removes an environment variable";
     }
     Isolation, State::NotYet => {
-        ["chroot"] Text, Common, "makes a directory the root of the file system";
         ["pivot-root" "pivot_root"] Text, Rare;
-        ["cap"] Text, Common, "keeps these capabilities of Linux";
-        ["unshare"] Text, Rare, "detaches from these namespaces of Linux";
         ["unshare2"] Text, Rare;
         ["setns-socket"] Text, Rare;
         ["setns-socket-skip" "setns-skip"] List, Rare;
@@ -115,9 +91,6 @@ planned! {
         ["unprivileged-binary-patch"] Text, Rare;
         ["privileged-binary-patch-arg"] Text, Rare;
         ["unprivileged-binary-patch-arg"] Text, Rare;
-        ["cgroup"] List, Rare, "puts the processes into a control group";
-        ["cgroup-opt"] List, Rare;
-        ["cgroup-dir-mode"] Text, Rare;
         ["namespace" "ns"] Text, Rare, "runs in a directory with namespaces of its own";
         ["namespace-keep-mount"] List, Rare;
         ["namespace-net" "ns-net"] Text, Rare;

@@ -9,10 +9,7 @@ use crate::config::option::{Group, Kind::*, OptionDef, Rank::*, State};
 planned! {
     Logging, State::NotYet => {
         ["logto2"] Text, Common, "logs to this file after privileges were dropped";
-        ["log-format" "logformat"] Text, Common, "the form of the line for each request";
-        ["logformat-strftime" "log-format-strftime"] Switch, Rare, "lets the line for each request hold a date";
         ["logfile-chown"] Switch, Rare, "gives the log file to `uid` and `gid`";
-        ["logfile-chmod"] Text, Rare, "sets the permissions of the log file";
         ["log-syslog"] OptionalText, Common, "logs to syslog";
         ["log-socket"] List, Common, "logs to a UDP or UNIX socket";
         ["req-logger"] List, Common, "adds somewhere to log requests to";
@@ -32,28 +29,14 @@ planned! {
         ["log-master-stream"] Switch, Rare;
         ["log-master-req-stream"] Switch, Rare;
         ["log-reopen"] Switch, Common, "opens the log anew after a reload";
-        ["log-truncate"] Switch, Common, "empties the log at the start";
         ["log-maxsize"] NUMBER, Common, "rotates the log when it is larger than this many bytes";
         ["log-backupname"] Text, Common, "the name of a log that was rotated";
-        ["logdate"] OptionalText, Common, "puts the date in front of log lines";
-        ["log-date"] OptionalText, Common, "puts the date in front of log lines";
-        ["log-prefix"] OptionalText, Rare, "puts a text in front of log lines";
-        ["log-zero"] Switch, Common, "logs responses without a body";
-        ["log-slow"] NUMBER, Common, "logs requests that take more milliseconds than this";
-        ["log-4xx"] Switch, Common, "logs responses with a status of 400 to 499";
-        ["log-5xx"] Switch, Common, "logs responses with a status of 500 to 599";
-        ["log-big"] NUMBER, Common, "logs responses larger than this many bytes";
-        ["log-sendfile"] SwitchValue, Common, "logs responses that are files";
-        ["log-ioerror"] SwitchValue, Common, "logs requests that failed to be read or written";
-        ["log-micros"] Switch, Common, "gives durations in microseconds";
-        ["log-x-forwarded-for"] Switch, Common, "logs X-Forwarded-For as the client's address";
         ["log-zeromq"] List, Rare;
         ["rsyslog-packet-size"] NUMBER, Rare;
         ["rsyslog-split-messages"] Switch, Rare;
     }
     Watching, State::NotYet => {
         ["backtrace-depth"] NUMBER, Rare, "how many calls the C backtrace of a crash shows";
-        ["memory-report", 'm'] Switch, Common, "adds the memory in use to the line of each request";
         ["profiler"] Text, Rare;
         ["metric"] List, Common, "adds a metric";
         ["metric-threshold" "metric-alarm" "alarm-metric"] List, Rare, "raises an alarm when a metric passes a value";
@@ -92,7 +75,6 @@ planned! {
         ["rrdtool-lib"] Text, Rare;
     }
     Commands, State::NotYet => {
-        ["get"] List, Rare, "shows the value of an option";
         ["pause"] Text, Rare, "pauses the instance that the pid file names";
         ["suspend"] Text, Rare, "pauses the instance that the pid file names";
         ["resume"] Text, Rare, "resumes the instance that the pid file names";

@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::sys::lock::Lock;
 use crate::sys::shared::SharedArray;
 
+mod tally;
+
+pub use tally::{BOUNDS, CoreTally, Ended, Tally};
+
 /// A handle to a generation's board; clones share it.
 #[derive(Clone, Debug)]
 pub struct Scoreboard {
@@ -75,8 +79,8 @@ pub struct CoreCell {
     deadline: AtomicU64,
     /// The same, set by the app (uWSGI: `uwsgi.set_user_harakiri`); 0 for none.
     user_deadline: AtomicU64,
-    /// Requests served by this core.
-    pub requests: AtomicU64,
+    /// What this core has counted.
+    counts: tally::CoreCounts,
     label_length: AtomicU32,
     label: [AtomicU64; LABEL],
 }
@@ -202,6 +206,7 @@ impl Scoreboard {
         }
         for core in 0..self.cores {
             self.core(index, core).end();
+            self.core(index, core).counts.clear();
         }
         Some(index)
     }

@@ -60,8 +60,6 @@ pub struct Children {
     early: HashMap<Pid, (u64, Notice)>,
     /// Quick deaths in a row, by worker number.
     quick_deaths: HashMap<usize, u32>,
-    /// Requests that earlier workers of a number have served.
-    served: HashMap<usize, u64>,
     /// Generations and numbers that had a worker before.
     known: HashSet<(u64, usize)>,
 }
@@ -209,17 +207,6 @@ impl Children {
     /// Forgets whom a generation had that is gone.
     pub fn forget(&mut self, generation: u64) {
         self.known.retain(|(number, _)| *number != generation);
-    }
-
-    /// Requests that workers of this number have served before.
-    pub fn served(&self, id: usize) -> u64 {
-        self.served.get(&id).copied().unwrap_or(0)
-    }
-
-    /// Notes how many requests workers of this number have served.
-    pub fn note_served(&mut self, id: usize, requests: u64) {
-        let known = self.served.entry(id).or_default();
-        *known = requests.max(*known);
     }
 
     /// Notes a death; returns how many of this number have died young in a row.

@@ -79,6 +79,8 @@ pub struct Generation {
     imports_read: u64,
     /// The numbers of the workers it is to have.
     pub crew: Crew,
+    /// How long the import of its app took, milliseconds; `None` without an app.
+    pub imported_in: Option<u64>,
     link: Option<Link>,
 }
 
@@ -145,6 +147,7 @@ impl Generation {
                     imports,
                     imports_read: 0,
                     crew,
+                    imported_in: None,
                     link,
                 })
             }

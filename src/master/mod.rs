@@ -41,6 +41,7 @@ mod fifo;
 mod generation;
 mod harakiri;
 mod hooks;
+mod ledger;
 pub mod notify;
 mod pause;
 mod pidfile;
@@ -52,6 +53,7 @@ mod respawn;
 mod shutdown;
 mod sockets;
 mod staff;
+mod stats;
 pub mod status;
 mod turnover;
 pub mod vassal;
@@ -71,12 +73,14 @@ use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
 use hooks::Companions;
+use ledger::Ledger;
 use notify::Notify;
 use pause::Pausing;
 use recycle::Recycle;
 use reload::{Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
+use stats::Figures;
 use turnover::Turnover;
 use vassal::Vassal;
 use watch::Triggers;
@@ -126,6 +130,8 @@ pub struct Master {
     vassal: Option<Vassal>,
     companions: Companions,
     recycle: Recycle,
+    ledger: Ledger,
+    figures: Figures,
     out_of_memory: OutOfMemory,
     /// What is known of the load; none where it does not matter.
     cheaper: Option<Cheaper>,
@@ -189,6 +195,8 @@ impl Master {
                 Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
                 Event::Zygote(number, None) => self.zygote_silent(number),
                 Event::Knocked => self.knocked(),
+                // Who asked may be gone.
+                Event::Looked(asker) => drop(asker.send(self.snapshot())),
                 // Heard below, like whatever else comes in meanwhile.
                 Event::Workers | Event::Tick => {}
             }

@@ -103,6 +103,7 @@ impl Master {
                 "warning: `{option}` is not what the instance was started with: that takes a restart, not a reload"
             ));
         }
+        self.figures.plan(&config, &self.directory)?;
         self.plan = Some(Plan::make(&config, &self.directory, &self.listeners)?);
         self.start_generation(Arc::new(config), venv)
     }
@@ -119,6 +120,8 @@ impl Master {
     pub(super) fn reload_done(&mut self) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
         let old = std::mem::replace(&mut self.active, self.latest);
+        self.ledger.reloaded(true);
+        self.serve_figures();
         let accepting: Vec<Pid> = self
             .children
             .iter()
@@ -196,6 +199,8 @@ impl Master {
     pub(super) fn reload_failed(&mut self, error: Error) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
         self.watch_failed_imports();
+        self.ledger.reloaded(false);
+        self.figures.give_up();
         self.plan = None;
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);

@@ -87,6 +87,7 @@ impl Master {
     /// to be served.
     fn abandon_the_coming(&mut self) {
         self.plan = None;
+        self.figures.give_up();
         self.respawns.clear();
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
@@ -104,6 +105,7 @@ impl Master {
                 Err(error) => tracing::warn!("cannot remove the pid file: {error}"),
             }
         }
+        self.figures.close(self.vacuum());
         // The answers to waiting clients are still with the runtime's tasks.
         self.events.flush();
         match self.failure.take() {

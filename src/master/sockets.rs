@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid};
 use socket2::SockRef;
 
 use super::{activation, privileges};
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
 use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved, Traits};
@@ -36,25 +36,9 @@ pub struct Plan {
 impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
-        let base = config.app_directory(directory);
-        let traits = traits(config);
-        let mut sockets: Vec<Planned> = Vec::new();
-        for setting in &config.sockets {
-            let address = address(config, &setting.address, &base).map_err(|error| error.at(&setting.setting))?;
-            let address = match address {
-                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
-                other => other,
-            };
-            let protocol = setting.protocol;
-            let kept = open.iter().position(|listener| listener.stands_for(&address));
-            sockets.push(match kept {
-                Some(at) => Planned::Kept(at, protocol),
-                None => {
-                    let reserved = Reserved::reserve_with(protocol, &address, &traits);
-                    Planned::New(reserved.map_err(|error| error.at(&setting.setting))?)
-                }
-            });
-        }
+        let wanted = config.sockets.iter().map(|it| (it.address.as_str(), it.protocol, Some(&it.setting)));
+        let mut plan = Self::of(config, directory, wanted, open)?;
+        let sockets = &mut plan.sockets;
         let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
         for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
             if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
@@ -67,6 +51,34 @@ impl Plan {
         if sockets.is_empty() {
             return Err(Error::new(Code::NothingToServe, "no socket to serve on")
                 .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
+        }
+        Ok(plan)
+    }
+
+    /// The same for sockets that are not the app's.
+    pub fn of<'a>(
+        config: &Config,
+        directory: &Path,
+        wanted: impl Iterator<Item = (&'a str, Protocol, Option<&'a Setting>)>,
+        open: &[Listener],
+    ) -> Result<Self> {
+        let base = config.app_directory(directory);
+        let traits = traits(config);
+        let mut sockets: Vec<Planned> = Vec::new();
+        for (named, protocol, setting) in wanted {
+            let address = address(config, named, &base).map_err(|error| error.maybe_at(setting))?;
+            let address = match address {
+                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
+                other => other,
+            };
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
+            sockets.push(match kept {
+                Some(at) => Planned::Kept(at, protocol),
+                None => {
+                    let reserved = Reserved::reserve_with(protocol, &address, &traits);
+                    Planned::New(reserved.map_err(|error| error.maybe_at(setting))?)
+                }
+            });
         }
         Ok(Self { sockets, access: access(config)?, traits, backlog: config.listen })
     }

@@ -8,7 +8,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -79,6 +79,11 @@ impl Backlog {
              `sysctl -w net.core.somaxconn={wanted}` raises it"
         );
         (Self(most as i32), Some(warning))
+    }
+
+    /// How many may wait.
+    pub fn length(self) -> u64 {
+        self.0.max(0) as u64
     }
 }
 
@@ -367,6 +372,11 @@ impl Listener {
     pub fn port(&self) -> Option<u16> {
         let address = SockRef::from(&self.fd).local_addr().ok()?;
         address.as_socket().map(|address| address.port())
+    }
+
+    /// The number of its descriptor.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
     }
 
     /// Another descriptor of the same socket.

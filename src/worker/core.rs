@@ -20,7 +20,7 @@ use crate::log::{self, json};
 use crate::proto::request::{Known, Request};
 use crate::python::api::{Desk, Extras};
 use crate::python::{self, App, Gil, Served};
-use crate::scoreboard::{Cell, CoreCell};
+use crate::scoreboard::{Cell, CoreCell, Ended};
 use crate::sys::{clock, memory};
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
@@ -173,7 +173,13 @@ impl<'w> Record<'w> {
         let micros = (clock::monotonic() - self.began) / 1000;
         let (core, cell, worker) = (self.core(), self.cell(), self.worker);
         core.end();
-        core.requests.fetch_add(1, Relaxed);
+        core.count(Ended {
+            status: served.status,
+            micros,
+            exception: served.exception,
+            read_failed: sent.read_failed,
+            write_failed: sent.write_failed,
+        });
         let worker_requests = cell.requests.fetch_add(1, Relaxed) + 1;
         let total_requests = worker.board.totals().requests.fetch_add(1, Relaxed) + 1;
         cell.tx.fetch_add(sent.head_bytes as u64 + sent.body_bytes, Relaxed);

@@ -157,7 +157,7 @@ impl Desk {
     /// A request begins on this thread.
     pub fn begin(&self, request: &Request) {
         let length = match request.body {
-            Body::Length(length) => length,
+            Body::Length(length) | Body::Records(length) => length,
             Body::Chunked => 0,
         };
         CURRENT.with_borrow_mut(|slot| {

@@ -108,7 +108,7 @@ fn request_id() -> PyResult<u64> {
     let place = Place::here()?;
     let Some((_, cell)) = place.worker else { return Ok(0) };
     let number = Current::with(|current| current.number).unwrap_or(0);
-    Ok(place.board.core(cell, number).requests.load(Relaxed))
+    Ok(place.board.core(cell, number).served())
 }
 
 /// Asks the master for a reload; None where it can't be reached.

@@ -2,7 +2,7 @@
 """Does every fault of `tests/support/faults.py` to rustwsgi and to uWSGI, and writes `docs/reliability.md`.
 
     make reliability                                  the whole page, about ten minutes
-    target/test-venv/bin/python benches/reliability.py --only 61,64    some of it, printed only
+    target/test-venv/bin/python benches/reliability.py --only 61,64    these rows of it
 
 Only what was measured stands in the page; a fault that could not be done is named with the reason.
 """
@@ -57,19 +57,31 @@ def main():
     ]
     warden.stand_guard()
     version = subprocess.run([programs[1].path, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    rows = []
+    new = {}
     for fault in chosen:
         cells = [measured(fault, program) for program in programs]
-        rows.append(f"| {fault.number} | {fault.done} | {' | '.join(cells)} |")
-        print(rows[-1], flush=True)
-    if not options.only:
-        PAGE.write_text(HEAD.format(version=version) + "\n".join(rows) + "\n" + TAIL)
+        new[key(fault)] = f"{key(fault)}{' | '.join(cells)} |"
+        print(new[key(fault)], flush=True)
+    rows = written() | new
+    lines = [rows[key(fault)] for fault in faults.FAULTS if key(fault) in rows]
+    PAGE.write_text(HEAD.format(version=version) + "\n".join(lines) + "\n" + TAIL)
+
+
+def key(fault):
+    """How the row of a fault begins."""
+    return f"| {fault.number} | {fault.done} | "
+
+
+def written():
+    """The rows that the page has already."""
+    lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    return {key(fault): line for fault in faults.FAULTS for line in lines if line.startswith(key(fault))}
 
 
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="numbers of faults, with commas; prints them and writes no page")
+    parser.add_argument("--only", default="", help="numbers of faults, with commas; the other rows stay as they are")
     return parser.parse_args()
 
 
@@ -84,6 +96,8 @@ def measured(fault, program):
     try:
         finding = fault.act(fault.site(shop, program), shop, 1.0)
         return f"{'**kept**' if finding.kept else '**not kept**'}: {finding.said}"
+    except AssertionError as error:
+        return f"**not kept**: {str(error).splitlines()[0]}"
     finally:
         shop.close()
         sys.stdout = out

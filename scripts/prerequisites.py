@@ -42,8 +42,14 @@ def everything() -> None:
         *python.libpython_packages(),
         *python.venv_packages(),
         *nginx(),
+        *libfaketime(),
         *(package for program, package in TEST_PROGRAMS.items() if find(program) is None),
     )
+
+
+def libfaketime() -> list[str]:
+    """The package of the library with which the tests set the clock, if it is missing."""
+    return [] if any(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) else ["libfaketime"]
 
 
 def compiler() -> list[str]:

@@ -239,6 +239,7 @@ impl Master {
             phase: Phase::Starting,
             reload_after_start: None,
             retry_reload: None,
+            retries: 0,
             handover: None,
             turnover: None,
             pausing: Pausing::default(),

@@ -140,6 +140,8 @@ pub struct Master {
     reload_after_start: Option<Vec<control::Waiter>>,
     /// CLOCK_MONOTONIC nanoseconds at which a reload for a lost zygote is tried again.
     retry_reload: Option<u64>,
+    /// Reloads that failed in a row while there was no zygote.
+    retries: u32,
     /// A reload that is done but for old workers that may still accept.
     handover: Option<Handover>,
     /// Workers being replaced by workers of the same generation.

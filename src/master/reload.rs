@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::children::State;
 use super::control::{Told, Waiter};
 use super::sockets::{self, Plan};
-use super::{Master, Phase, SECOND, privileges};
+use super::{Master, Phase, SECOND, privileges, respawn};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log::clock::{CTIME, Clock};
@@ -119,6 +119,7 @@ impl Master {
     /// All workers of the coming generation serve: the old ones may go.
     pub(super) fn reload_done(&mut self) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        self.retries = 0;
         let old = std::mem::replace(&mut self.active, self.latest);
         self.ledger.reloaded(true);
         self.serve_figures();
@@ -219,7 +220,10 @@ impl Master {
             self.begin_reload(waiters);
         } else if orphaned {
             // Workers that die have no zygote to come from: tried again until the app imports.
-            self.retry_reload = Some(clock::monotonic() + 10 * SECOND);
+            // Soon at first: the new zygote may have been killed like the old one.
+            self.retries += 1;
+            let wait = respawn::pause(self.retries.saturating_add(4), 10);
+            self.retry_reload = Some(clock::monotonic() + wait * 1_000_000);
         }
     }
 

@@ -151,8 +151,8 @@ class Server:
 
     @property
     def wanted(self):
-        """How many workers there should be."""
-        return int(self.options.get("processes", self.options.get("workers", 1)))
+        """How many workers there should be while nothing is to do."""
+        return int(self.options.get("cheaper", self.options.get("processes", self.options.get("workers", 1))))
 
     def run(self, *arguments, **more):
         """Runs the program with other arguments in the same directory."""

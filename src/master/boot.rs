@@ -238,6 +238,7 @@ impl Master {
             cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,
+            crowd: None,
             retry_reload: None,
             retries: 0,
             handover: None,

@@ -77,7 +77,7 @@ use ledger::Ledger;
 use notify::Notify;
 use pause::Pausing;
 use recycle::Recycle;
-use reload::{Handover, Reload};
+use reload::{Crowd, Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
 use stats::Figures;
@@ -138,6 +138,8 @@ pub struct Master {
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
+    /// A reload that waits for earlier ones to leave nothing.
+    crowd: Option<Crowd>,
     /// CLOCK_MONOTONIC nanoseconds at which a reload for a lost zygote is tried again.
     retry_reload: Option<u64>,
     /// Reloads that failed in a row while there was no zygote.
@@ -222,6 +224,7 @@ impl Master {
             || self.handover.is_some()
             || self.companions.is_restless()
             || self.turnover.is_some()
+            || self.crowd.is_some()
             || self.pausing.is_pending()
             || !self.staffing.is_empty()
             || self.stop_at.is_some()
@@ -347,6 +350,7 @@ impl Master {
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }
+        self.begin_when_alone(now);
         if self.retry_reload.is_some_and(|at| now >= at) {
             self.retry_reload = None;
             if matches!(self.phase, Phase::Serving) {

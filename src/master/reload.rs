@@ -45,6 +45,14 @@ pub struct Handover {
     pub until: u64,
 }
 
+/// A reload that has not begun: there are still processes of the generation before the active one.
+#[derive(Debug)]
+pub struct Crowd {
+    pub waiters: Vec<Waiter>,
+    /// CLOCK_MONOTONIC nanoseconds at which it begins all the same.
+    until: u64,
+}
+
 impl Reload {
     /// Everybody who waits, for a master that will not reload any more.
     pub fn into_waiters(self) -> impl Iterator<Item = Waiter> {
@@ -64,7 +72,27 @@ impl Master {
         }
     }
 
+    /// Begins a reload, once what is left of the generation before the active one has gone: in a storm
+    /// of reloads there are never three zygotes. Waits a second for that at the most.
     pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
+        let until = clock::monotonic() + SECOND;
+        let crowd = self.crowd.get_or_insert(Crowd { waiters: Vec::new(), until });
+        crowd.waiters.extend(waiters);
+        self.begin_when_alone(clock::monotonic());
+    }
+
+    /// Begins the reload that waits for the zygotes of retired generations to be gone.
+    pub(super) fn begin_when_alone(&mut self, now: u64) {
+        let crowded = self.generations.iter().any(|it| it.number != self.active && it.zygote.is_some());
+        if self.crowd.as_ref().is_some_and(|crowd| !crowded || now >= crowd.until)
+            && matches!(self.phase, Phase::Serving)
+            && let Some(crowd) = self.crowd.take()
+        {
+            self.begin_now(crowd.waiters);
+        }
+    }
+
+    fn begin_now(&mut self, waiters: Vec<Waiter>) {
         let exits = self.generation(self.active).is_some_and(|active| active.config.reloading.exit_on_reload);
         if exits {
             refuse(waiters);

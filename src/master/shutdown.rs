@@ -54,6 +54,7 @@ impl Master {
         self.turnover_superseded();
         self.pausing.abandon();
         refuse(std::mem::take(&mut self.staffing));
+        refuse(self.crowd.take().into_iter().flat_map(|crowd| crowd.waiters));
         self.abandon_the_coming();
         for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
             self.retire_generation(number);

@@ -117,8 +117,9 @@ impl Master {
             return;
         };
         let (number, crew): (u64, Vec<usize>) = (coming.number, coming.crew.ids().collect());
-        let others = self.children.iter().filter(|worker| worker.generation != number).count();
-        if others > self.crew_size() && now < until && !matches!(self.phase, Phase::Starting) {
+        let workers = self.children.iter().filter(|worker| worker.generation != number).count();
+        let zygotes = self.generations.iter().filter(|it| it.number != number && it.zygote.is_some()).count();
+        if workers + zygotes > self.crew_size() + 1 && now < until && !matches!(self.phase, Phase::Starting) {
             return;
         }
         self.crowded_until = None;

@@ -9,10 +9,11 @@ use nix::unistd::{Gid, Uid};
 use socket2::SockRef;
 
 use super::{activation, privileges};
-use crate::config::{Config, Setting};
+use crate::config::{Config, Setting, Warning};
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
 use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved, Traits};
+use crate::net::reach;
 use crate::sys::user;
 
 /// One socket of the configuration to come.
@@ -89,7 +90,7 @@ impl Plan {
         let mut listeners: Vec<Listener> = Vec::with_capacity(self.sockets.len());
         let (backlog, less) = Backlog::within_system(self.backlog);
         if let Some(warning) = less {
-            tracing::warn!("{warning}");
+            tracing::warn!("{}", Warning::from(warning));
         }
         for socket in self.sockets {
             let listener = match socket {
@@ -102,7 +103,9 @@ impl Plan {
                         // that can't keeps the old.
                         let _ = SockRef::from(&kept.fd).listen(self.backlog as i32);
                     }),
-                Planned::New(reserved) => reserved.listen(backlog, &self.access),
+                Planned::New(reserved) => reserved.listen(backlog, &self.access).inspect(|new| {
+                    reach::closed(new).into_iter().for_each(|closed| tracing::warn!("{}", Warning::from(closed)));
+                }),
             };
             match listener {
                 Ok(listener) => {

@@ -24,7 +24,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::address::Address;
 use super::refused;
 use super::stream::Stream;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// What is spoken on a listener's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,18 +66,20 @@ impl Protocol {
 pub struct Backlog(i32);
 
 impl Backlog {
-    /// `wanted`, or what the system allows; the text is a warning where that is less. (uWSGI
+    /// `wanted`, or what the system allows; the message is a warning where that is less. (uWSGI
     /// refuses to start there; the kernel would cut it silently.)
-    pub fn within_system(wanted: u32) -> (Self, Option<String>) {
+    pub fn within_system(wanted: u32) -> (Self, Option<Error>) {
         let most = fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
         let most = most.and_then(|text| text.trim().parse().ok()).unwrap_or(i32::MAX as u32);
         if wanted <= most {
             return (Self(wanted as i32), None);
         }
-        let warning = format!(
-            "`listen = {wanted}` is more than net.core.somaxconn allows, {most} connections can wait on a socket; \
-             `sysctl -w net.core.somaxconn={wanted}` raises it"
+        let message = format!(
+            "`listen = {wanted}` is more than net.core.somaxconn allows, {most} connections can wait on a socket"
         );
+        let warning = Error::new(Code::QueueCut, message)
+            .hint(format!("sysctl -w net.core.somaxconn={wanted}, in a container `--sysctl`"))
+            .hint(format!("listen = {most}"));
         (Self(most as i32), Some(warning))
     }
 

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::connection::Peer;
 use super::gate::Gate;
+use crate::config::Warning;
+use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 use crate::proto::refusal::Refusal;
 use crate::proto::{fastcgi, response};
@@ -16,6 +18,8 @@ use crate::sys::clock;
 const LINES: u32 = 10;
 /// The span that lines are counted over, nanoseconds.
 const SPAN: u64 = 1_000_000_000;
+/// What a `buffer-size` is proposed in, bytes.
+const ROUND: usize = 4096;
 /// The largest `buffer-size` there is.
 const MOST_BUFFER: usize = 65_535;
 
@@ -81,16 +85,34 @@ pub fn log(rate: &Rate, worker: usize, gate: &Gate, peer: &Peer, refusal: &Refus
         address => format!(" from {address}"),
     };
     let hint = match refusal {
-        Refusal::WrongProtocol("HTTP") => "; use `http-socket` for HTTP clients",
         Refusal::Proxy(_) => "; without `enable-proxy-protocol` none is expected",
-        Refusal::TooLarge { limit, .. } if *limit < MOST_BUFFER => "; raise `buffer-size` to take it",
         _ => "",
     };
     let more = match unsaid {
         0 => String::new(),
         unsaid => format!(" ({unsaid} more refused meanwhile)"),
     };
-    tracing::warn!("worker {worker} refused a request{from} on {}: {refusal}{hint}{more}", gate.name());
+    let message = format!("worker {worker} refused a request{from} on {}: {refusal}{hint}{more}", gate.name());
+    match explained(refusal, &message) {
+        Some(error) => tracing::warn!("{}", Warning::from(error)),
+        None => tracing::warn!("{message}"),
+    }
+}
+
+/// The message with its code and what to do, for refusals that are mostly a mistake in a configuration.
+fn explained(refusal: &Refusal, message: &str) -> Option<Error> {
+    Some(match refusal {
+        Refusal::WrongProtocol(_) => Error::new(Code::HttpOnUwsgi, message)
+            .hint("for HTTP use `http-socket`; in nginx `uwsgi_pass` leads here, not `proxy_pass`"),
+        Refusal::TooLarge { size, limit } => {
+            let error = Error::new(Code::HeadTooLarge, message);
+            match size.next_multiple_of(ROUND).min(MOST_BUFFER) {
+                enough if enough >= *size && enough > *limit => error.hint(format!("buffer-size = {enough}")),
+                _ => error,
+            }
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +126,17 @@ mod tests {
         assert_eq!([at(0), at(1), at(2), at(999)], [Some(0), Some(0), None, None]);
         assert_eq!([at(1001), at(1002), at(1003)], [Some(2), Some(0), None]);
         assert_eq!(at(9000), Some(1));
+    }
+
+    #[test]
+    fn mistakes_in_a_configuration_have_a_code_and_a_hint() {
+        let http = explained(&Refusal::WrongProtocol("HTTP"), "x").unwrap();
+        assert!(http.code == Code::HttpOnUwsgi && http.hints[0].contains("http-socket"));
+        let large = |size, limit| explained(&Refusal::TooLarge { size, limit }, "x").unwrap().hints;
+        assert_eq!(large(7213, 4096), ["buffer-size = 8192"]);
+        assert_eq!(large(65_000, 4096), ["buffer-size = 65535"]);
+        assert!(large(70_000, 65_535).is_empty() && large(70_000, 4096).is_empty());
+        assert!(explained(&Refusal::Timeout, "x").is_none());
     }
 
     #[test]

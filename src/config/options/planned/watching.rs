@@ -91,7 +91,6 @@ planned! {
         ["clock-list" "clocks-list"] Switch, Rare;
         ["loop-list" "loops-list"] Switch, Rare;
         ["plugins-list" "plugin-list"] Switch, Rare, "lists the plugins";
-        ["dump-options"] Switch, Rare, "lists the names of all options";
         ["binary-append-data"] Text, Rare;
         ["cflags"] Switch, Rare;
         ["dot-h"] Switch, Rare;

@@ -92,8 +92,8 @@ mod tests {
         let closed = told(0o755, &[]).unwrap();
         assert_eq!(closed.code, Code::SocketClosed);
         assert!(closed.message.contains("`www-data`") && closed.facts[0].contains("mode 0755"), "{closed}");
-        assert!(told(0o755, &[stranger.clone()]).unwrap().message.contains("`nobody-known`"));
-        assert!(told(0o660, &[stranger.clone()]).unwrap().message.contains("and the group"));
+        assert!(told(0o755, std::slice::from_ref(&stranger)).unwrap().message.contains("`nobody-known`"));
+        assert!(told(0o660, std::slice::from_ref(&stranger)).unwrap().message.contains("and the group"));
         for (mode, users) in [
             (0o666, vec![]),
             (0o666, vec![stranger.clone()]),

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -104,6 +105,26 @@ impl Scoreboard {
             cells: Arc::new(SharedArray::new(cells)?),
             slots: Arc::new(SharedArray::new(cells * cores)?),
             totals,
+            cores,
+        })
+    }
+
+    /// What a program has to agree with that goes on with a board of ours: bytes of each element.
+    pub fn layout() -> [usize; 3] {
+        [size_of::<Cell>(), size_of::<CoreCell>(), size_of::<Totals>()]
+    }
+
+    /// Where the board stands: cells, slots, totals. [`Scoreboard::adopt`] takes the same.
+    pub fn memory(&self) -> [BorrowedFd<'_>; 3] {
+        [self.cells.as_fd(), self.slots.as_fd(), self.totals.as_fd()]
+    }
+
+    /// Goes on with a board that the program before this one made.
+    pub fn adopt([own, slots, totals]: [OwnedFd; 3], cells: usize, cores: usize) -> io::Result<Self> {
+        Ok(Self {
+            cells: Arc::new(SharedArray::adopt(own, cells)?),
+            slots: Arc::new(SharedArray::adopt(slots, cells * cores)?),
+            totals: Arc::new(SharedArray::adopt(totals, 1)?),
             cores,
         })
     }
@@ -299,5 +320,10 @@ mod tests {
         board.totals().requests.store(5, Relaxed);
         let next = board.next(4, 2).unwrap();
         assert_eq!((next.totals().requests.load(Relaxed), next.cells(), next.cores()), (5, 4, 2));
+        next.claim(3, 9);
+        let memory = next.memory().map(|fd| fd.try_clone_to_owned().unwrap());
+        let adopted = Scoreboard::adopt(memory, 4, 2).unwrap();
+        drop((board, next));
+        assert_eq!((adopted.totals().requests.load(Relaxed), adopted.cell(0).requests.load(Relaxed)), (5, 9));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,18 +14,20 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::crew::Crew;
 use super::events::Events;
 use super::privileges;
-use crate::config::Config;
+use crate::config::{Config, Source, Written};
 use crate::error::{Error, Result};
 use crate::log::sink::Sink;
 use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
+use crate::sys::exec::Passed;
 use crate::sys::process::{self, Fork};
 use crate::sys::signal::Watch;
 use crate::sys::{clock, fd};
@@ -80,6 +82,23 @@ pub struct Generation {
     /// The numbers of the workers it is to have.
     pub crew: Crew,
     link: Option<Link>,
+}
+
+/// A generation as another program can read it; descriptors by their numbers there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Standing {
+    number: u64,
+    config: Written,
+    memory: [RawFd; 3],
+    cells: usize,
+    cores: usize,
+    zygote: Option<i32>,
+    ready: bool,
+    retired: bool,
+    imports: Option<RawFd>,
+    imports_read: u64,
+    crew: Crew,
+    link: Option<RawFd>,
 }
 
 /// The master's end of the link to a zygote.
@@ -149,6 +168,58 @@ impl Generation {
                 })
             }
         }
+    }
+
+    /// What another program needs to go on with it.
+    pub fn standing(&self, passed: &mut Passed) -> std::io::Result<Standing> {
+        let [cells, slots, totals] = self.board.memory();
+        Ok(Standing {
+            number: self.number,
+            config: Written::of(&self.config),
+            memory: [passed.pass(cells)?, passed.pass(slots)?, passed.pass(totals)?],
+            cells: self.board.cells(),
+            cores: self.board.cores(),
+            zygote: self.zygote.map(Pid::as_raw),
+            ready: self.ready,
+            retired: self.retired,
+            imports: self.imports.as_ref().map(|file| passed.pass(file)).transpose()?,
+            imports_read: self.imports_read,
+            crew: self.crew.clone(),
+            link: self.link.as_ref().map(|link| passed.pass(&link.channel)).transpose()?,
+        })
+    }
+
+    /// Goes on with a generation of the program before this one.
+    pub fn adopt(standing: Standing, source: &Source, directory: &Path, events: &Events) -> std::io::Result<Self> {
+        let [cells, slots, totals] = standing.memory.map(fd::given);
+        let link = match standing.link {
+            Some(number) => {
+                let channel = Channel::from(fd::given(number)?);
+                let reader = events.watch_zygote(standing.number, channel.try_clone()?);
+                Some(Link { channel, reader })
+            }
+            None => None,
+        };
+        let zygote = standing.zygote.map(Pid::from_raw);
+        let now = clock::monotonic();
+        Ok(Self {
+            number: standing.number,
+            config: Arc::new(standing.config.restore(source, directory)),
+            board: Scoreboard::adopt([cells?, slots?, totals?], standing.cells, standing.cores)?,
+            zygote,
+            ready: standing.ready,
+            deadline: u64::MAX,
+            overdue: false,
+            silent: link.is_none(),
+            // How it died was said already.
+            death: zygote.is_none().then_some(WaitStatus::StillAlive),
+            silent_by: now + 1_000_000_000,
+            retired: standing.retired,
+            imports: standing.imports.map(|number| fd::given(number).map(File::from)).transpose()?,
+            imports_read: standing.imports_read,
+            crew: standing.crew,
+            link,
+        })
     }
 
     /// Hands the zygote the listeners that its workers will serve.

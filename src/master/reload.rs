@@ -73,8 +73,15 @@ impl Master {
             return;
         }
         self.turnover_superseded();
-        tracing::info!("reload: reading the configuration anew");
         self.notify.reloading();
+        if let Some(waiters) = self.upgrade_first(waiters) {
+            self.reload_now(waiters);
+        }
+    }
+
+    /// Begins a reload, by the program that runs.
+    pub(super) fn reload_now(&mut self, waiters: Vec<Waiter>) {
+        tracing::info!("reload: reading the configuration anew");
         self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), ..Reload::default() });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
@@ -138,9 +145,8 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
-        if let Err(error) = self.companions_begin(false) {
-            tracing::error!("{error}");
-        }
+        self.companions_wait = true;
+        self.resume_companions();
         self.notify.ready(&self.summary());
         self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
@@ -196,6 +202,10 @@ impl Master {
     pub(super) fn reload_failed(&mut self, error: Error) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
         self.watch_failed_imports();
+        if self.companions_wait {
+            self.resume_companions();
+            self.apply_triggers();
+        }
         self.plan = None;
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
@@ -257,8 +267,7 @@ pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>) {
 /// Tells a waiting client how it ended.
 pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<Told>) {
     if let Some(waiter) = waiter {
-        // A client that left does not need it.
-        let _ = waiter.send(outcome.clone().map_err(Box::new));
+        waiter.tell(outcome.clone().map_err(Box::new));
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -121,6 +122,27 @@ impl Scoreboard {
             slots: Arc::new(SharedArray::new(cells * cores)?),
             totals,
             locks,
+            cores,
+        })
+    }
+
+    /// What a program has to agree with that goes on with a board of ours: bytes of each element.
+    pub fn layout() -> [usize; 4] {
+        [size_of::<Cell>(), size_of::<CoreCell>(), size_of::<Totals>(), size_of::<Lock>()]
+    }
+
+    /// Where the board stands: cells, slots, totals, locks. [`Scoreboard::adopt`] takes the same.
+    pub fn memory(&self) -> [BorrowedFd<'_>; 4] {
+        [self.cells.as_fd(), self.slots.as_fd(), self.totals.as_fd(), self.locks.as_fd()]
+    }
+
+    /// Goes on with a board that the program before this one made.
+    pub fn adopt([own, slots, totals, locks]: [OwnedFd; 4], cells: usize, cores: usize) -> io::Result<Self> {
+        Ok(Self {
+            cells: Arc::new(SharedArray::adopt(own, cells)?),
+            slots: Arc::new(SharedArray::adopt(slots, cells * cores)?),
+            totals: Arc::new(SharedArray::adopt(totals, 1)?),
+            locks: Arc::new(SharedArray::adopt(locks, LOCKS)?),
             cores,
         })
     }
@@ -327,5 +349,10 @@ mod tests {
         board.totals().requests.store(5, Relaxed);
         let next = board.next(4, 2).unwrap();
         assert_eq!((next.totals().requests.load(Relaxed), next.cells(), next.cores()), (5, 4, 2));
+        next.claim(3, 9);
+        let memory = next.memory().map(|fd| fd.try_clone_to_owned().unwrap());
+        let adopted = Scoreboard::adopt(memory, 4, 2).unwrap();
+        drop((board, next));
+        assert_eq!((adopted.totals().requests.load(Relaxed), adopted.cell(0).requests.load(Relaxed)), (5, 9));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Called by `run`. This is the one place of `cli` that knows of the master.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Target, complain, say};
+use super::{Target, complain, parse, say};
 use crate::config::{Config, Source};
 use crate::emperor;
 use crate::error::{Error, Result};
@@ -23,6 +24,9 @@ pub fn serve(source: Source) -> Result<i32> {
     let directory =
         std::env::current_dir().map_err(|cause| Error::system("cannot tell the working directory", cause))?;
     let program = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    if let Some(document) = master::upgrade::take() {
+        return Ok(master::upgrade::resume(source, program, document));
+    }
     let (asked, started_in) = (Source { prints: false, ..source.clone() }, directory.clone());
     let loaded = Config::load(&source, &directory);
     let code = match loaded {
@@ -46,6 +50,14 @@ fn begin_anew(program: &Path, directory: &Path, file: &str) -> Error {
     let mut command = Command::new("/proc/self/exe");
     let refused = command.arg0(program).arg(file).current_dir(directory).exec();
     Error::system(format_args!("cannot start with `{file}`"), unblocked.err().map_or(refused, Into::into))
+}
+
+/// Says whether this program could go on for a master whose state is of the kind `layout`, and would
+/// serve what `arguments` say. Called by such a master when its program was replaced.
+pub fn upgrade_check(layout: &str, arguments: impl Iterator<Item = OsString>) -> Result<i32> {
+    let program = std::env::args_os().next().unwrap_or_default();
+    parse(std::iter::once(program).chain(arguments))?;
+    Ok(say(&format!("{}\n", master::upgrade::check(layout)?)))
 }
 
 /// Ends the instance that the target names.

@@ -87,7 +87,15 @@ pub struct Target {
 
 /// Does what the command line asks for. Answers with the exit code of the process.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> i32 {
-    match parse(arguments).and_then(perform) {
+    let mut arguments = arguments.peekable();
+    let program = arguments.next();
+    let done = if arguments.next_if(|word| word == "--upgrade-check").is_some() {
+        let layout = arguments.next().unwrap_or_default();
+        instance::upgrade_check(&layout.to_string_lossy(), arguments)
+    } else {
+        parse(program.into_iter().chain(arguments)).and_then(perform)
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             complain(&error);

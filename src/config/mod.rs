@@ -22,6 +22,7 @@ mod option;
 mod options;
 mod read;
 pub mod render;
+mod restore;
 mod setting;
 pub mod show;
 pub mod suggest;
@@ -39,6 +40,7 @@ use crate::net::listener::Protocol;
 
 pub use option::{Argument, Group, Kind, OptionDef, Over, Rank, State};
 pub use options::{Config, Lifetimes, OPTIONS, Requests};
+pub use restore::Written;
 pub use setting::{Origin, Setting};
 
 use read::Reader;
@@ -173,6 +175,15 @@ impl Config {
         }
     }
 
+    /// Takes in who started the instance.
+    fn look_around(&mut self, source: &Source) {
+        self.emperor.activated = ["LISTEN_FDS", "UWSGI_EMPEROR_FD"].iter().any(|it| source.variable(it).is_some());
+        if source.variable("UWSGI_EMPEROR_FD").is_some() {
+            // uWSGI: a vassal stays in sight of its emperor, `daemonize` is where it logs.
+            self.logto = self.daemonize.take().or(self.logto.take());
+        }
+    }
+
     /// Reads the same for `--check`: answers with everything that is wrong or odd, also what a start
     /// would find out later, such as files that are not there.
     pub fn examine(source: &Source, directory: &Path) -> (Self, Vec<Error>, Vec<Warning>) {
@@ -192,11 +203,7 @@ impl Config {
         let records = records.into_iter().filter(|record| record.stage != Stage::Done);
         let records = records.flat_map(|record| declare::unfold(record, &declared)).collect();
         let unknown = config.apply(records, &used, &mut findings);
-        config.emperor.activated = ["LISTEN_FDS", "UWSGI_EMPEROR_FD"].iter().any(|it| source.variable(it).is_some());
-        if source.variable("UWSGI_EMPEROR_FD").is_some() {
-            // uWSGI: a vassal stays in sight of its emperor, `daemonize` is where it logs.
-            config.logto = config.daemonize.take().or(config.logto.take());
-        }
+        config.look_around(source);
         // A file that could not be read makes everything that follows from it noise.
         if !unread {
             config.check(directory, &unknown, &mut findings);

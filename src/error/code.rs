@@ -410,6 +410,10 @@ codes! {
     FifoUnusable = "RW0510", Machine, "the master FIFO can't be made",
         "The directory has to be there and writable for the user that the master runs as, and nothing but a FIFO may stand \
          in its place.";
+    UpgradeRefused = "RW0511", Machine, "the new program can't take the place of the one that runs",
+        "The program's file was replaced, and a reload would go on with the new one in the same process. The new one is tried out first: \
+         it did not start, or it is of a version that can't take over. The old code goes on serving; a stop and a start use the new \
+         program.";
     LogUnusable = "RW0601", Machine, "the log file can't be opened",
         "The directory has to be there, and the user that rustwsgi runs as has to be allowed to write to it.",
         "install -d -o www-data /var/log/blog\n\

@@ -20,6 +20,7 @@ use super::pause::Pausing;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
 use super::stats::Figures;
+use super::upgrade::Launch;
 use super::vassal::Vassal;
 use super::watch::Triggers;
 use super::{Master, Phase, activation, control, hooks, privileges};
@@ -34,7 +35,7 @@ use crate::sys::signal::Watch;
 use crate::sys::{clock, process, signal, title, user};
 
 /// The signals that the master handles. It acts on some; the others would kill it by default.
-const WATCHED: [Signal; 11] = [
+pub const WATCHED: [Signal; 11] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -69,6 +70,7 @@ pub type Loaded = Result<(Config, Vec<Warning>), Vec<Error>>;
 pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loaded) -> i32 {
     log::install();
     let began = clock::monotonic();
+    let launch = Launch::here(&program, &directory);
     let mut notify = Notify::take();
     notify.starting();
     let vassal = Vassal::take();
@@ -94,6 +96,7 @@ pub fn serve(source: Source, directory: PathBuf, program: PathBuf, loaded: Loade
     match Master::raise(source, directory, program, prepared, boot, began) {
         Ok(mut master) => {
             master.notify = notify;
+            master.launch = launch;
             master.obey(vassal);
             master.run()
         }
@@ -195,15 +198,18 @@ impl Master {
             let (ours, seat) = Channel::pair().map_err(failed("socketpair"))?;
             ours.set_nonblocking().map_err(failed("fcntl"))?;
             events.watch_workers(ours.try_clone().map_err(failed("dup"))?);
+            let mut own = None;
             if let Some(held) = &pidfile {
                 let name = held.control_name().map_err(failed("cannot read the pid file"))?;
-                events.watch_control(control::bind(&name).map_err(failed("cannot open the control socket"))?);
+                let listener = control::bind(&name).map_err(failed("cannot open the control socket"))?;
+                own = Some(listener.try_clone().map_err(failed("dup"))?);
+                events.watch_control(listener);
             }
             // Now that the control socket is where `--stop` and `--reload` look for it.
             privileges::enclose(&config)?;
-            Ok((pidfile, watch, events, seat, ours))
+            Ok((pidfile, own, watch, events, seat, ours))
         };
-        let (pidfile, watch, events, seat, seats) = match made() {
+        let (pidfile, control, watch, events, seat, seats) = match made() {
             Ok(made) => made,
             Err(error) => return Err(Box::new((error, boot))),
         };
@@ -252,6 +258,10 @@ impl Master {
             stillborn: 0,
             began,
             failure: None,
+            launch: Launch::default(),
+            upgrade: None,
+            control,
+            companions_wait: false,
         };
         master.introduce(&config);
         // Where there is a log file, only the terminal has seen them.

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::worker::notice::Notice;
 
@@ -29,7 +30,7 @@ pub struct Worker {
 }
 
 /// How far a worker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// The zygote was asked to fork it, or has just done so.
     Starting,
@@ -64,10 +65,49 @@ pub struct Children {
     known: HashSet<(u64, usize)>,
 }
 
+/// The table as another program can read it. Only what is there between two messages: see
+/// [`Children::is_settled`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Standing {
+    workers: Vec<(usize, u64, usize, i32, State, u64)>,
+    quick_deaths: HashMap<usize, u32>,
+    known: HashSet<(u64, usize)>,
+}
+
 /// The most deaths of unknown processes remembered; orphans of the app's are among them.
 const UNCLAIMED: usize = 256;
 
 impl Children {
+    /// Whether the pid of everybody is known, and everybody who spoke.
+    pub fn is_settled(&self) -> bool {
+        self.early.is_empty() && self.workers.iter().all(|worker| worker.pid.is_some())
+    }
+
+    /// The table as it stands.
+    pub fn standing(&self) -> Standing {
+        let told = |it: &Worker| Some((it.id, it.generation, it.cell, it.pid?.as_raw(), it.state, it.since));
+        Standing {
+            workers: self.workers.iter().filter_map(told).collect(),
+            quick_deaths: self.quick_deaths.clone(),
+            known: self.known.clone(),
+        }
+    }
+
+    /// The table of the program before this one. Who was to be recycled asks again.
+    pub fn adopt(standing: Standing) -> Self {
+        let Standing { workers, quick_deaths, known } = standing;
+        let workers = workers.into_iter().map(|(id, generation, cell, pid, state, since)| Worker {
+            id,
+            generation,
+            cell,
+            pid: Some(Pid::from_raw(pid)),
+            state,
+            since,
+            recycling: false,
+        });
+        Self { workers: workers.collect(), quick_deaths, known, ..Self::default() }
+    }
+
     /// Notes a worker that the zygote was asked for.
     pub fn asked(&mut self, id: usize, generation: u64, cell: usize, now: u64) {
         self.workers.push(Worker {
@@ -276,8 +316,20 @@ mod tests {
         assert!(children.has(1, 1) && !children.recycles(1, 1));
         children.iter_mut().for_each(|worker| (worker.state, worker.recycling) = (State::Serving, true));
         assert!(!children.has(1, 1) && children.recycles(1, 1));
+        assert!(!children.is_settled());
         children.asked(1, 1, 1, 0);
         assert!(children.has(1, 1));
+    }
+
+    #[test]
+    fn the_table_survives_the_way_to_another_program() {
+        let mut children = Children::default();
+        children.asked(2, 1, 5, 7);
+        children.forked(1, 5, Pid::from_raw(77)).unwrap();
+        assert!(children.is_settled());
+        let text = serde_json::to_string(&children.standing()).unwrap();
+        let adopted = Children::adopt(serde_json::from_str(&text).unwrap());
+        assert_eq!(format!("{adopted:?}"), format!("{children:?}"));
     }
 
     #[test]

@@ -185,6 +185,7 @@ impl Master {
             // The socket is named after the file.
             let bound = pidfile.control_name().and_then(|name| control::bind(&name));
             let bound = bound.map_err(|error| Error::system("cannot open the control socket", error))?;
+            self.control = bound.try_clone().ok();
             self.events.watch_control(bound);
         }
         tracing::info!("pid file written again");

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::pin::pin;
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::command::Command;
@@ -57,7 +59,44 @@ impl From<String> for Told {
 pub type Outcome = std::result::Result<Told, Box<Error>>;
 
 /// Somebody who waits for the outcome of a command.
-pub type Waiter = oneshot::Sender<Outcome>;
+#[derive(Debug)]
+pub struct Waiter {
+    outcome: oneshot::Sender<Outcome>,
+    /// The client's connection, for a program that takes this one's place.
+    client: Option<OwnedFd>,
+}
+
+impl Waiter {
+    /// Nobody, who is told nothing.
+    pub fn nobody() -> Self {
+        Self { outcome: oneshot::channel().0, client: None }
+    }
+
+    /// Tells the outcome; nothing happens where nobody waits any longer.
+    pub fn tell(self, outcome: Outcome) {
+        // A client that left does not need it.
+        let _ = self.outcome.send(outcome);
+    }
+
+    /// The connection of a client that still waits.
+    pub fn client(&self) -> Option<BorrowedFd<'_>> {
+        self.client.as_ref().filter(|_| !self.outcome.is_closed()).map(AsFd::as_fd)
+    }
+
+    /// A client that asked the program before this one; the task that answers it runs in `runtime`.
+    pub fn adopt(client: OwnedFd, runtime: &Runtime) -> io::Result<Self> {
+        let stream = std::os::unix::net::UnixStream::from(client.try_clone()?);
+        stream.set_nonblocking(true)?;
+        let (waiter, outcome) = oneshot::channel();
+        runtime.spawn(async move {
+            let (Ok(mut stream), Ok(outcome)) = (tokio::net::UnixStream::from_std(stream), outcome.await) else {
+                return;
+            };
+            answer(&mut stream, &outcome).await;
+        });
+        Ok(Self { outcome: waiter, client: Some(client) })
+    }
+}
 
 /// Binds the control socket under its abstract name.
 pub fn bind(name: &[u8]) -> io::Result<UnixListener> {
@@ -92,12 +131,14 @@ async fn converse(mut client: tokio::net::UnixStream, events: mpsc::Sender<Event
         return;
     }
     let mut line = String::new();
+    let own = client.as_fd().try_clone_to_owned().ok();
     let (reader, mut writer) = client.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LONGEST));
     let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await else { return };
     let outcome = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) => {
             let (waiter, outcome) = oneshot::channel();
+            let waiter = Waiter { outcome: waiter, client: own };
             if events.send(Event::Asked(ask.command, waiter)).await.is_err() {
                 return;
             }
@@ -118,7 +159,12 @@ async fn converse(mut client: tokio::net::UnixStream, events: mpsc::Sender<Event
             Err(Box::new(Error::new(Code::Internal, format!("a control request that can't be read: {error}"))))
         }
     };
-    if let Ok(bytes) = serde_json::to_vec(&outcome) {
+    answer(&mut writer, &outcome).await;
+}
+
+/// Writes an outcome, one line.
+async fn answer(writer: &mut (impl AsyncWrite + Unpin), outcome: &Outcome) {
+    if let Ok(bytes) = serde_json::to_vec(outcome) {
         let answer = async {
             writer.write_all(&bytes).await?;
             writer.write_all(b"\n").await

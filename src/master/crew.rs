@@ -5,10 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 
 /// The numbers at work, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crew {
     /// The highest number (uWSGI: `--processes`).
     most: usize,

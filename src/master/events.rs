@@ -5,7 +5,7 @@
 //! forked child never touches it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,9 +116,18 @@ impl Events {
     pub fn watch_fifo(&self, path: &Path) -> io::Result<JoinHandle<()>> {
         let _inside = self.runtime.enter();
         // Open for writing too: it never ends, however many writers come and go.
-        let fifo = pipe::OpenOptions::new().read_write(true).open_receiver(path)?;
+        Ok(self.listen_to(pipe::OpenOptions::new().read_write(true).open_receiver(path)?))
+    }
+
+    /// The same for a FIFO that is open already.
+    pub fn watch_open_fifo(&self, fifo: OwnedFd) -> io::Result<JoinHandle<()>> {
+        let _inside = self.runtime.enter();
+        Ok(self.listen_to(pipe::Receiver::from_owned_fd(fifo)?))
+    }
+
+    fn listen_to(&self, fifo: pipe::Receiver) -> JoinHandle<()> {
         let sender = self.sender.clone();
-        Ok(self.runtime.spawn(async move {
+        self.runtime.spawn(async move {
             let mut letters = [0; 256];
             while fifo.readable().await.is_ok() {
                 match fifo.try_read(&mut letters) {
@@ -132,7 +141,7 @@ impl Events {
                     Err(_) => return,
                 }
             }
-        }))
+        })
     }
 
     /// Queues that a connection came on a listener, once; aborting the task ends it.
@@ -159,6 +168,11 @@ impl Events {
         self.runtime.spawn(control::serve(listener, self.sender.clone()));
     }
 
+    /// Has a client that asked the program before this one told the outcome of what it waits for.
+    pub fn adopt_client(&self, client: OwnedFd) -> io::Result<Waiter> {
+        Waiter::adopt(client, &self.runtime)
+    }
+
     /// Queues what the emperor asks.
     pub fn watch_emperor(&self, pipe: std::os::unix::net::UnixStream) {
         self.runtime.spawn(vassal::obey(pipe, self.sender.clone()));
@@ -174,6 +188,15 @@ impl Events {
                 Ok(None) | Err(_) => Event::Tick,
             }
         })
+    }
+
+    /// What is queued, or comes with what can be read now; `None` when there is nothing.
+    pub fn at_hand(&mut self) -> Option<Event> {
+        if let Ok(event) = self.queue.try_recv() {
+            return Some(event);
+        }
+        self.flush();
+        self.queue.try_recv().ok()
     }
 
     /// Lets the tasks send what they were just handed: answers to waiting clients, before the

@@ -4,10 +4,13 @@
 //! again where somebody deleted it; a pipe that another instance put in its place is left alone. It stays
 //! when the instance ends, as uWSGI's does: a letter written then must not become a file.
 
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::libc::O_NONBLOCK;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tokio::task::JoinHandle;
@@ -15,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::events::Events;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::sys::exec::Passed;
 
 /// The FIFOs of an instance.
 #[derive(Debug, Default)]
@@ -42,6 +46,31 @@ impl Fifo {
         let open = paths.first().map(|path| Open::make(path, events)).transpose()?;
         *self = Self { paths, slot: 0, open };
         Ok(())
+    }
+
+    /// What another program needs to go on listening: the paths, the one of them that is open, and
+    /// that one opened once more, so that no letter is lost in between.
+    pub fn standing(&self, passed: &mut Passed) -> Result<(Vec<PathBuf>, usize, Option<RawFd>)> {
+        let open = match (&self.open, self.paths.get(self.slot)) {
+            (Some(_), Some(path)) => {
+                let opened = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path);
+                // Deleted a moment ago: it is made again there.
+                opened.ok().map(|fifo| passed.pass(fifo)).transpose()
+            }
+            _ => Ok(None),
+        };
+        let open = open.map_err(|error| Error::system("dup", error))?;
+        Ok((self.paths.clone(), self.slot, open))
+    }
+
+    /// Goes on listening for the program before this one.
+    pub fn adopt(paths: Vec<PathBuf>, slot: usize, open: Option<OwnedFd>, events: &Events) -> Self {
+        let reader = open.and_then(|fifo| events.watch_open_fifo(fifo).ok());
+        let mut fifo = Self { paths, slot, open: reader.map(|reader| Open { reader }) };
+        if fifo.open.is_none() && !fifo.paths.is_empty() {
+            fifo.select(slot, events);
+        }
+        fifo
     }
 
     /// Listens on the FIFO of another place in the list.

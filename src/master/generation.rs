@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,18 +14,20 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpid};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::crew::Crew;
 use super::events::Events;
 use super::privileges;
-use crate::config::Config;
+use crate::config::{Config, Source, Written};
 use crate::error::{Error, Result};
 use crate::log::sink::Sink;
 use crate::net::listener::Listener;
 use crate::python::Venv;
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::Channel;
+use crate::sys::exec::Passed;
 use crate::sys::process::{self, Fork};
 use crate::sys::signal::Watch;
 use crate::sys::{clock, fd};
@@ -82,6 +84,24 @@ pub struct Generation {
     /// How long the import of its app took, milliseconds; `None` without an app.
     pub imported_in: Option<u64>,
     link: Option<Link>,
+}
+
+/// A generation as another program can read it; descriptors by their numbers there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Standing {
+    number: u64,
+    config: Written,
+    memory: [RawFd; 4],
+    imported_in: Option<u64>,
+    cells: usize,
+    cores: usize,
+    zygote: Option<i32>,
+    ready: bool,
+    retired: bool,
+    imports: Option<RawFd>,
+    imports_read: u64,
+    crew: Crew,
+    link: Option<RawFd>,
 }
 
 /// The master's end of the link to a zygote.
@@ -152,6 +172,60 @@ impl Generation {
                 })
             }
         }
+    }
+
+    /// What another program needs to go on with it.
+    pub fn standing(&self, passed: &mut Passed) -> std::io::Result<Standing> {
+        let [cells, slots, totals, locks] = self.board.memory();
+        Ok(Standing {
+            number: self.number,
+            config: Written::of(&self.config),
+            memory: [passed.pass(cells)?, passed.pass(slots)?, passed.pass(totals)?, passed.pass(locks)?],
+            imported_in: self.imported_in,
+            cells: self.board.cells(),
+            cores: self.board.cores(),
+            zygote: self.zygote.map(Pid::as_raw),
+            ready: self.ready,
+            retired: self.retired,
+            imports: self.imports.as_ref().map(|file| passed.pass(file)).transpose()?,
+            imports_read: self.imports_read,
+            crew: self.crew.clone(),
+            link: self.link.as_ref().map(|link| passed.pass(&link.channel)).transpose()?,
+        })
+    }
+
+    /// Goes on with a generation of the program before this one.
+    pub fn adopt(standing: Standing, source: &Source, directory: &Path, events: &Events) -> std::io::Result<Self> {
+        let [cells, slots, totals, locks] = standing.memory.map(fd::given);
+        let link = match standing.link {
+            Some(number) => {
+                let channel = Channel::from(fd::given(number)?);
+                let reader = events.watch_zygote(standing.number, channel.try_clone()?);
+                Some(Link { channel, reader })
+            }
+            None => None,
+        };
+        let zygote = standing.zygote.map(Pid::from_raw);
+        let now = clock::monotonic();
+        Ok(Self {
+            number: standing.number,
+            config: Arc::new(standing.config.restore(source, directory)),
+            board: Scoreboard::adopt([cells?, slots?, totals?, locks?], standing.cells, standing.cores)?,
+            zygote,
+            ready: standing.ready,
+            deadline: u64::MAX,
+            overdue: false,
+            silent: link.is_none(),
+            // How it died was said already.
+            death: zygote.is_none().then_some(WaitStatus::StillAlive),
+            silent_by: now + 1_000_000_000,
+            retired: standing.retired,
+            imports: standing.imports.map(|number| fd::given(number).map(File::from)).transpose()?,
+            imports_read: standing.imports_read,
+            crew: standing.crew,
+            imported_in: standing.imported_in,
+            link,
+        })
     }
 
     /// Hands the zygote the listeners that its workers will serve.

@@ -192,7 +192,7 @@ impl Master {
         }
     }
 
-    fn companions_mercy(&self) -> u64 {
+    pub(super) fn companions_mercy(&self) -> u64 {
         let mercy = self.generation(self.active).map_or(0, |active| active.config.reload_mercy);
         (if mercy > 0 { mercy } else { MERCY }).saturating_mul(SECOND)
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use nix::sys::wait::WaitStatus;
+use serde::{Deserialize, Serialize};
 
 use super::Master;
 use super::children::{State, Worker};
@@ -14,7 +15,7 @@ use crate::stats::{Ends, Reloads};
 use crate::sys::clock;
 
 /// The books of an instance.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     numbers: BTreeMap<usize, Account>,
     /// How workers ended.
@@ -24,7 +25,7 @@ pub struct Ledger {
 }
 
 /// What is known of a worker number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// What workers of this number counted that are dead.
     past: Tally,

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ mod staff;
 mod stats;
 pub mod status;
 mod turnover;
+pub mod upgrade;
 pub mod vassal;
 mod watch;
 mod workers;
@@ -82,6 +84,7 @@ use respawn::OutOfMemory;
 use sockets::Plan;
 use stats::Figures;
 use turnover::Turnover;
+use upgrade::{Launch, Upgrade};
 use vassal::Vassal;
 use watch::Triggers;
 
@@ -164,6 +167,13 @@ pub struct Master {
     began: u64,
     /// What a start failed of.
     failure: Option<Error>,
+    launch: Launch,
+    /// A reload that waits for another program to take this one's place.
+    upgrade: Option<Upgrade>,
+    /// The control socket, for that program.
+    control: Option<UnixListener>,
+    /// Whether daemons and crons were ended by an upgrade and not begun again.
+    companions_wait: bool,
 }
 
 /// What the master is about.
@@ -192,18 +202,7 @@ impl Master {
     fn run(&mut self) -> i32 {
         loop {
             let event = self.events.next(self.patience());
-            match event {
-                Event::Signals(signals) => self.signalled(signals),
-                Event::Letters(letters) => self.spelled(&letters),
-                Event::Asked(command, waiter) => self.act(command, Some(waiter)),
-                Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
-                Event::Zygote(number, None) => self.zygote_silent(number),
-                Event::Knocked => self.knocked(),
-                // Who asked may be gone.
-                Event::Looked(asker) => drop(asker.send(self.snapshot())),
-                // Heard below, like whatever else comes in meanwhile.
-                Event::Workers | Event::Tick => {}
-            }
+            self.heed(event);
             // What the dead said last was said before they died: heard before their end is acted on.
             let dead = self.reap();
             self.hear_workers();
@@ -218,6 +217,22 @@ impl Master {
         }
     }
 
+    /// Acts on an event.
+    fn heed(&mut self, event: Event) {
+        match event {
+            Event::Signals(signals) => self.signalled(signals),
+            Event::Letters(letters) => self.spelled(&letters),
+            Event::Asked(command, waiter) => self.act(command, Some(waiter)),
+            Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
+            Event::Zygote(number, None) => self.zygote_silent(number),
+            Event::Knocked => self.knocked(),
+            // Who asked may be gone.
+            Event::Looked(asker) => drop(asker.send(self.snapshot())),
+            // Heard whatever the event was, like what else comes in meanwhile.
+            Event::Workers | Event::Tick => {}
+        }
+    }
+
     /// How long to wait for the next event: deadlines are looked at this often.
     fn patience(&self) -> Duration {
         let busy = !matches!(self.phase, Phase::Serving)
@@ -225,6 +240,7 @@ impl Master {
             || self.companions.is_restless()
             || self.turnover.is_some()
             || self.crowd.is_some()
+            || self.upgrade.is_some()
             || self.pausing.is_pending()
             || !self.staffing.is_empty()
             || self.stop_at.is_some()
@@ -281,6 +297,9 @@ impl Master {
 
     /// A child is dead. Orphans of the app's are among them: they change nothing.
     fn died(&mut self, pid: Pid, status: WaitStatus) {
+        if self.upgrade_tried(pid, status) {
+            return;
+        }
         if let Some(zygote) = self.generations.iter_mut().find(|it| it.zygote == Some(pid)) {
             zygote.zygote = None;
             zygote.death = Some(status);
@@ -347,6 +366,7 @@ impl Master {
         self.look_at_the_load(now);
         self.respawn(now);
         self.companions_check();
+        self.see_to_the_upgrade(now);
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }

@@ -3,8 +3,9 @@
 //! Held by the master, and by the emperor. Sends datagrams without ever waiting: a service manager
 //! that does not read must not stop a site. Without `NOTIFY_SOCKET` every call does nothing.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -56,6 +57,22 @@ impl Notify {
             tracing::warn!("cannot reach the service manager at `{}`: {error}", path.to_string_lossy());
         }
         Self { manager: manager.ok() }
+    }
+
+    /// Goes on for the program before this one, whose [`Notify::standing`] this was.
+    pub fn adopt(socket: OwnedFd, address: &[u8], watchdog: Option<u64>) -> Self {
+        let reached = address_of(address).map(|address| Manager::over(socket.into(), address, watchdog));
+        Self { manager: reached.ok() }
+    }
+
+    /// The socket, its address as `NOTIFY_SOCKET` had it, and half the watchdog's time.
+    pub fn standing(&self) -> Option<(BorrowedFd<'_>, Vec<u8>, Option<u64>)> {
+        let manager = self.manager.as_ref()?;
+        let address = match (manager.address.as_abstract_name(), manager.address.as_pathname()) {
+            (Some(name), _) => [b"@", name].concat(),
+            (None, path) => path?.as_os_str().as_bytes().to_vec(),
+        };
+        Some((manager.socket.as_fd(), address, manager.watchdog))
     }
 
     /// The start has begun.
@@ -126,16 +143,17 @@ impl Master {
 
 impl Manager {
     fn reach(path: &OsString, watchdog: Option<u64>) -> io::Result<Self> {
-        let address = match path.as_bytes().strip_prefix(b"@") {
-            Some(name) => SocketAddr::from_abstract_name(name)?,
-            None => SocketAddr::from_pathname(path)?,
-        };
+        let address = address_of(path.as_bytes())?;
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         // Connected now: the path may be out of reach once privileges are dropped.
         socket.connect_addr(&address)?;
+        Ok(Self::over(socket, address, watchdog))
+    }
+
+    fn over(socket: UnixDatagram, address: SocketAddr, watchdog: Option<u64>) -> Self {
         let now = clock::monotonic();
-        Ok(Self { socket, address, watchdog, beat_at: now, ask_at: now + ASK_EVERY, unsent: Vec::new() })
+        Self { socket, address, watchdog, beat_at: now, ask_at: now + ASK_EVERY, unsent: Vec::new() }
     }
 
     fn send(&mut self, message: String) {
@@ -163,6 +181,14 @@ impl Manager {
                 Ok(_) => drop(self.unsent.remove(0)),
             }
         }
+    }
+}
+
+/// What `NOTIFY_SOCKET` means.
+fn address_of(text: &[u8]) -> io::Result<SocketAddr> {
+    match text.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(OsStr::from_bytes(text)),
     }
 }
 

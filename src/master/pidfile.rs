@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use nix::libc;
 use nix::unistd::{Pid, getpid};
 
 use crate::error::{Code, Error, Result};
+use crate::sys::fd;
 
 /// A pid file held by this process.
 #[derive(Debug)]
@@ -64,6 +66,18 @@ impl Pidfile {
         let mut held = Self { file, path: path.to_owned() };
         held.write().map_err(|error| unusable(path, error))?;
         Ok(held)
+    }
+
+    /// Lets the file, and with it the lock, live on in the program to come, or not; answers with its
+    /// number there. No copy would do: with any descriptor of the file that is closed the lock ends.
+    pub fn pass(&self, pass: bool) -> nix::Result<(RawFd, &Path)> {
+        fd::set_close_on_exec(&self.file, !pass)?;
+        Ok((self.file.as_raw_fd(), &self.path))
+    }
+
+    /// Goes on with the file that the program before this one held.
+    pub fn adopt(file: OwnedFd, path: PathBuf) -> Self {
+        Self { file: file.into(), path }
     }
 
     /// What the control socket of this instance is called; see [`control_name`].

@@ -101,8 +101,15 @@ impl Master {
             return;
         }
         self.turnover_superseded();
-        tracing::info!("reload: reading the configuration anew");
         self.notify.reloading();
+        if let Some(waiters) = self.upgrade_first(waiters) {
+            self.reload_now(waiters);
+        }
+    }
+
+    /// Begins a reload, by the program that runs.
+    pub(super) fn reload_now(&mut self, waiters: Vec<Waiter>) {
+        tracing::info!("reload: reading the configuration anew");
         self.phase = Phase::Reloading(Reload { waiters, began: clock::monotonic(), ..Reload::default() });
         if let Err(error) = self.start_next() {
             self.reload_failed(error);
@@ -170,9 +177,8 @@ impl Master {
         let message =
             format!("reload done: generation {} serves with {processes} workers after {millis} ms", self.active);
         tracing::info!("{message}");
-        if let Err(error) = self.companions_begin(false) {
-            tracing::error!("{error}");
-        }
+        self.companions_wait = true;
+        self.resume_companions();
         self.notify.ready(&self.summary());
         self.tell_accepting();
         let until = clock::monotonic() + SECOND / 2;
@@ -230,6 +236,10 @@ impl Master {
         self.watch_failed_imports();
         self.ledger.reloaded(false);
         self.figures.give_up();
+        if self.companions_wait {
+            self.resume_companions();
+            self.apply_triggers();
+        }
         self.plan = None;
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
@@ -294,8 +304,7 @@ pub(super) fn refuse(waiters: impl IntoIterator<Item = Waiter>) {
 /// Tells a waiting client how it ended.
 pub(super) fn answer(waiter: Option<Waiter>, outcome: &Result<Told>) {
     if let Some(waiter) = waiter {
-        // A client that left does not need it.
-        let _ = waiter.send(outcome.clone().map_err(Box::new));
+        waiter.tell(outcome.clone().map_err(Box::new));
     }
 }
 

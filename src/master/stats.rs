@@ -45,6 +45,16 @@ impl Figures {
         Self { since: clock::epoch(), open: Vec::new(), serving: Vec::new(), plan: None, coming: None }
     }
 
+    /// The figures of an instance that another program began, at `since`.
+    pub fn adopt(since: i64) -> Self {
+        Self { since, ..Self::new() }
+    }
+
+    /// When the instance started, seconds since 1970.
+    pub fn since(&self) -> i64 {
+        self.since
+    }
+
     /// Finds out whether the sockets of a configuration can be had.
     pub fn plan(&mut self, config: &Config, directory: &Path) -> Result<()> {
         let options = &config.stats;

@@ -4,13 +4,15 @@
 //! instance serves under uWSGI's emperor too. When the emperor is gone the instance finishes.
 
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 
 use tokio::io::AsyncReadExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::command::Command;
+use super::control::Waiter;
 use super::events::Event;
 use super::{Master, Phase, SECOND};
 use crate::sys::{environment, fd};
@@ -58,6 +60,16 @@ impl Vassal {
         let vassal = Self { pipe, loyal: false, beat_at: 0 };
         vassal.say(word::SPAWNED);
         Some(vassal)
+    }
+
+    /// Goes on for the program before this one.
+    pub fn adopt(pipe: OwnedFd, loyal: bool) -> Self {
+        Self { pipe: pipe.into(), loyal, beat_at: 0 }
+    }
+
+    /// The way, and whether a request was served.
+    pub fn standing(&self) -> (BorrowedFd<'_>, bool) {
+        (self.pipe.as_fd(), self.loyal)
     }
 
     /// The end that is listened on.
@@ -115,12 +127,12 @@ pub async fn obey(pipe: UnixStream, events: mpsc::Sender<Event>) {
             Err(_) => {
                 tracing::warn!("lost connection with my emperor !!!");
                 // Nobody waits for the outcome: the emperor sees it.
-                let _ = events.send(Event::Asked(Command::Stop, oneshot::channel().0)).await;
+                let _ = events.send(Event::Asked(Command::Stop, Waiter::nobody())).await;
                 return;
             }
         };
         tracing::info!("{command:?} received from the emperor");
-        if events.send(Event::Asked(command, oneshot::channel().0)).await.is_err() {
+        if events.send(Event::Asked(command, Waiter::nobody())).await.is_err() {
             return;
         }
     }

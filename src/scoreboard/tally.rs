@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::{Deserialize, Serialize};
+
 use super::{CoreCell, Scoreboard};
 
 /// Upper bounds of the classes of durations, microseconds; what takes longer is a class of its own.
@@ -45,7 +47,7 @@ pub struct Ended {
 }
 
 /// Counters of a worker, or sums over workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Requests served.
     pub requests: u64,
@@ -64,7 +66,7 @@ pub struct Tally {
 }
 
 /// Counters of one core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoreTally {
     /// Requests served.
     pub requests: u64,

@@ -2,7 +2,7 @@
 //!
 //! Filled by the master; read by the Prometheus text and the status page.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::scoreboard::Tally;
 
@@ -39,7 +39,7 @@ pub struct Life {
 }
 
 /// How workers ended, by cause. Those that were never needed are not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// Told to finish, and did: a reload, `max-requests`, `cheaper`.
     pub finished: u64,
@@ -70,7 +70,7 @@ impl Ends {
 }
 
 /// How reloads went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reloads {
     /// Those after which the new code served.
     pub done: u64,

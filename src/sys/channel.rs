@@ -98,6 +98,13 @@ fn received(control: impl Iterator<Item = ControlMessageOwned>) -> Vec<OwnedFd> 
         .collect()
 }
 
+impl From<OwnedFd> for Channel {
+    /// An end that the program before this one had.
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -7,6 +7,7 @@ pub mod capability;
 pub mod channel;
 pub mod clock;
 pub mod environment;
+pub mod exec;
 pub mod fd;
 pub mod isolation;
 pub mod limit;

@@ -22,9 +22,11 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_RUST = (1, 85)
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"  # not on everyone's PATH
 TEST_PROGRAMS = {
+    "chromium": "chromium",
     "curl": "curl",
     "logrotate": "logrotate",
     "prlimit": "util-linux",
+    "promtool": "prometheus",
     "redis-server": "redis-server",
     "setpriv": "util-linux",
     "systemd-analyze": "systemd",

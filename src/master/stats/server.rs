@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::events::Event;
 use crate::stats::{PAGE, Snapshot, prometheus};
@@ -56,11 +56,17 @@ pub async fn serve(listener: OwnedFd, is_tcp: bool, terms: Terms, events: mpsc::
     };
     let (room, seats) = (Arc::new(Semaphore::new(CLIENTS)), Arc::new(Semaphore::new(WATCHERS)));
     let open = Arc::new(());
+    let shelf = Arc::new(Mutex::new(None));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         match door.accept().await {
             Ok(client) => {
-                let host =
-                    Host { terms, events: events.clone(), seats: Arc::clone(&seats), open: Arc::downgrade(&open) };
+                let host = Host {
+                    terms,
+                    events: events.clone(),
+                    shelf: Arc::clone(&shelf),
+                    seats: Arc::clone(&seats),
+                    open: Arc::downgrade(&open),
+                };
                 tokio::spawn(async move {
                     host.receive(client).await;
                     drop(place);
@@ -106,10 +112,18 @@ impl Door {
 struct Host {
     terms: Terms,
     events: mpsc::Sender<Event>,
+    /// The document that was made last.
+    shelf: Arc<Mutex<Option<Made>>>,
     /// Places for those who watch the page.
     seats: Arc<Semaphore>,
     /// Gone when the socket is not served any more.
     open: Weak<()>,
+}
+
+/// A document, and when the making of it began: who asked before that may have it.
+struct Made {
+    began: Instant,
+    document: Arc<Vec<u8>>,
 }
 
 /// An answer to an HTTP request.
@@ -125,7 +139,7 @@ impl Host {
     async fn receive(&self, mut client: Client) {
         if self.terms.http {
             self.answer(&mut client).await;
-        } else if let Some(document) = self.look().await.and_then(|snapshot| self.document(snapshot)) {
+        } else if let Some(document) = self.document().await {
             deliver(&mut client, &document).await;
         }
         // What a client still sends would destroy what is on its way to it.
@@ -146,9 +160,20 @@ impl Host {
         timeout(HANGING, asked).await.ok().flatten()
     }
 
-    fn document(&self, snapshot: Snapshot) -> Option<Vec<u8>> {
+    /// The document as it is now. Clients that come together get the same one: a crowd of them costs
+    /// the master two.
+    async fn document(&self) -> Option<Arc<Vec<u8>>> {
+        let asked = Instant::now();
+        let mut shelf = self.shelf.lock().await;
+        if let Some(made) = shelf.as_ref().filter(|made| made.began >= asked) {
+            return Some(Arc::clone(&made.document));
+        }
+        let began = Instant::now();
+        let snapshot = self.look().await?;
         let document = if self.terms.cores { snapshot.stats } else { snapshot.stats.without_cores() };
-        if self.terms.minified { document.minified() } else { document.tabbed() }.ok()
+        let document = Arc::new(if self.terms.minified { document.minified() } else { document.tabbed() }.ok()?);
+        *shelf = Some(Made { began, document: Arc::clone(&document) });
+        Some(document)
     }
 
     /// One request over HTTP.
@@ -160,10 +185,9 @@ impl Host {
         let answer = if self.terms.document && request.path == "/" && request.wants_page {
             Answer { status: "200 OK", kind: "text/html; charset=utf-8", more: PAGE_ONLY, body: PAGE.into() }
         } else {
-            match self.look().await {
-                Some(snapshot) => self.choose(&request.path, snapshot),
-                None => Answer::text("503 Service Unavailable", "the master does not answer\n"),
-            }
+            self.choose(&request.path)
+                .await
+                .unwrap_or_else(|| Answer::text("503 Service Unavailable", "the master does not answer\n"))
         };
         let Answer { status, kind, more, body } = answer;
         let head = format!(
@@ -175,22 +199,25 @@ impl Host {
         deliver(client, &[head.as_bytes(), body].concat()).await;
     }
 
-    fn choose(&self, path: &str, snapshot: Snapshot) -> Answer {
-        match path {
+    /// What is at a path; `None` where the master does not answer.
+    async fn choose(&self, path: &str) -> Option<Answer> {
+        Some(match path {
             "/metrics" => {
-                let body = snapshot.prometheus().into_bytes();
+                let body = self.look().await?.prometheus().into_bytes();
                 Answer { status: "200 OK", kind: prometheus::TYPE, more: "", body }
             }
-            "/live" => Answer::text("200 OK", "alive\n"),
-            "/ready" if snapshot.life.ready => Answer::text("200 OK", "ready\n"),
-            "/ready" => Answer::text("503 Service Unavailable", &format!("{}\n", snapshot.life.state)),
+            "/live" => self.look().await.map(|_| Answer::text("200 OK", "alive\n"))?,
+            "/ready" => match self.look().await?.life {
+                life if life.ready => Answer::text("200 OK", "ready\n"),
+                life => Answer::text("503 Service Unavailable", &format!("{}\n", life.state)),
+            },
             // uWSGI does not look at the path.
             _ if self.terms.document => {
-                let body = self.document(snapshot).unwrap_or_default();
+                let body = self.document().await?.to_vec();
                 Answer { status: "200 OK", kind: "application/json", more: "Access-Control-Allow-Origin: *\r\n", body }
             }
             _ => Answer::text("404 Not Found", "there are /metrics, /live and /ready\n"),
-        }
+        })
     }
 
     /// Tells a page how the instance is, again and again.

@@ -18,6 +18,9 @@ use super::pidfile::Instance;
 use crate::error::{Code, Error, Result};
 use crate::sys::process::Handle;
 
+/// How long lies between two knocks at a control socket that nobody listens on.
+const KNOCKS: Duration = Duration::from_millis(50);
+
 /// `rustwsgi --reload PIDFILE`: asks for a reload and waits for its outcome, or only signals.
 pub fn reload(pidfile: &Path, wait: bool, timeout: Option<Duration>) -> Result<Told> {
     if wait {
@@ -88,13 +91,25 @@ fn send(handle: &Handle, instance: &Instance, signal: Signal) -> Result<()> {
     })
 }
 
+/// Connects, for a moment again and again where nobody listens: a master holds its pid file just before
+/// it opens the socket that is named after it.
+fn knock(address: &SocketAddr) -> io::Result<UnixStream> {
+    for _ in 0..20 {
+        match UnixStream::connect_addr(address) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::thread::sleep(KNOCKS),
+            done => return done,
+        }
+    }
+    UnixStream::connect_addr(address)
+}
+
 fn connect(instance: &Instance) -> Result<UnixStream> {
     let refused = |error: io::Error| {
         Error::new(Code::NotPermitted, format!("cannot talk to the master, pid {}: {error}", instance.pid))
             .hint("from another network namespace or container only `--no-wait` works")
     };
     let address = SocketAddr::from_abstract_name(&instance.control).map_err(refused)?;
-    let stream = UnixStream::connect_addr(&address).map_err(refused)?;
+    let stream = knock(&address).map_err(refused)?;
     // Anybody may bind an abstract name: believe only who holds the pid file.
     let peer = getsockopt(&stream, sockopt::PeerCredentials).map_err(|error| refused(error.into()))?;
     if peer.pid() != instance.pid.as_raw() {

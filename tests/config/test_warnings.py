@@ -26,7 +26,7 @@ def findings(rustwsgi, workshop):
         ("need-app = flase", "RW0106", "`flase` is read as `true`"),
         ("threads = true", "RW0106", "`true` is read as `0`"),
         ("harakiri = 60 ; comment", "RW0106", "`60 ; comment` is read as `60`"),
-        ("harakiri =", "RW0106", "nothing is read as `0`"),
+        ("harakiri =", "RW0106", "an empty one is read as `0`"),
         ("max-requests = 10 %y", "RW0113", "`%y` stands for nothing and is cut out"),
         ("pythonpath = /srv # x", "RW0115", "`# x` is part of the value"),
         ("callable = 'application'", "RW0116", "the quotes are part of the value"),

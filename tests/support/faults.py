@@ -72,6 +72,8 @@ def storm(speaks, kind):
                 site.server.signal(signal.SIGHUP)
                 pause.wait(0.1)
             report = load.finish()
+        # The connections that it keeps alive are no leak.
+        nginx.stop()
         last = until_or_none(lambda: site.probe() == 200 and site.version() == str(reloads - 1), 10)
         limit = 2 * site.server.wanted + 2
         kept = unhurt(report) and census.most <= limit and bool(last) and report["answers"] > reloads

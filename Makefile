@@ -10,7 +10,7 @@ REQUIREMENTS := tests/requirements.txt
 export PYO3_PYTHON := $(PYTHON)
 
 .NOTPARALLEL:
-.PHONY: help test prerequisites check unit blackbox soak demo demo-stop bench docs
+.PHONY: help test prerequisites check unit blackbox soak demo demo-stop bench reliability docs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ soak: $(VENV)/ready ## races repeated until they would show
 
 bench: ## against uWSGI, side by side
 	$(PYTHON) benches/run.py
+
+reliability: $(VENV)/ready ## every fault done to this and to uWSGI; writes docs/reliability.md
+	cargo build --release
+	$(VENV)/bin/python benches/reliability.py
 
 docs: ## write the generated pages anew
 	RUSTWSGI_BLESS=1 cargo test

@@ -22,9 +22,11 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_RUST = (1, 85)
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"  # not on everyone's PATH
 TEST_PROGRAMS = {
+    "chromium": "chromium",
     "curl": "curl",
     "logrotate": "logrotate",
     "prlimit": "util-linux",
+    "promtool": "prometheus",
     "redis-server": "redis-server",
     "setpriv": "util-linux",
     "systemd-analyze": "systemd",
@@ -42,8 +44,14 @@ def everything() -> None:
         *python.libpython_packages(),
         *python.venv_packages(),
         *nginx(),
+        *libfaketime(),
         *(package for program, package in TEST_PROGRAMS.items() if find(program) is None),
     )
+
+
+def libfaketime() -> list[str]:
+    """The package of the library with which the tests set the clock, if it is missing."""
+    return [] if any(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")) else ["libfaketime"]
 
 
 def compiler() -> list[str]:

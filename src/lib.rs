@@ -10,7 +10,7 @@
 //! | 7 | [`master`] | supervises zygotes and workers; never runs Python |
 //! | 6 | [`zygote`] | imports the app once, forks workers on request |
 //! | 5 | [`worker`] | serves requests |
-//! | 4 | [`python`], [`static_files`] | the interpreter, the app, WSGI; files that no app serves |
+//! | 4 | [`python`], [`static_files`], [`stats`] | the interpreter, the app, WSGI; files that no app serves; figures as documents |
 //! | 3 | [`log`], [`hooks`] | where lines go and what a request line says; actions at turning points |
 //! | 2 | [`config`] | THE option table, the ini reader, messages about both |
 //! | 1 | [`net`], [`scoreboard`] | sockets; what every process does right now |
@@ -28,6 +28,7 @@ pub mod proto;
 pub mod python;
 pub mod scoreboard;
 pub mod static_files;
+pub mod stats;
 pub mod sys;
 pub mod worker;
 pub mod zygote;

@@ -2,7 +2,7 @@
 //!
 //! One board a generation, made by the master before it forks the zygote: a cell a worker, a core
 //! cell a request slot. Workers write their own cells, the master reads all; atomics only, so that
-//! no killed worker can keep a lock. The totals outlive generations.
+//! no killed worker can keep a lock of ours. The totals and the app's own locks outlive generations.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -10,7 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::sys::lock::Lock;
 use crate::sys::shared::SharedArray;
+
+mod tally;
+
+pub use tally::{BOUNDS, CoreTally, Ended, Tally};
 
 /// A handle to a generation's board; clones share it.
 #[derive(Clone, Debug)]
@@ -18,8 +23,12 @@ pub struct Scoreboard {
     cells: Arc<SharedArray<Cell>>,
     slots: Arc<SharedArray<CoreCell>>,
     totals: Arc<SharedArray<Totals>>,
+    locks: Arc<SharedArray<Lock>>,
     cores: usize,
 }
+
+/// How many locks there are at most, the one that is always there included (uWSGI: `--locks`).
+pub const LOCKS: usize = 256;
 
 /// Counters of the whole instance since its start.
 #[derive(Debug, Default)]
@@ -71,8 +80,8 @@ pub struct CoreCell {
     deadline: AtomicU64,
     /// The same, set by the app (uWSGI: `uwsgi.set_user_harakiri`); 0 for none.
     user_deadline: AtomicU64,
-    /// Requests served by this core.
-    pub requests: AtomicU64,
+    /// What this core has counted.
+    counts: tally::CoreCounts,
     label_length: AtomicU32,
     label: [AtomicU64; LABEL],
 }
@@ -92,39 +101,48 @@ pub struct Running {
 impl Scoreboard {
     /// A board for `cells` workers of `cores` request slots each, with totals of its own.
     pub fn new(cells: usize, cores: usize) -> io::Result<Self> {
-        Self::with_totals(cells, cores, Arc::new(SharedArray::new(1)?))
+        let locks = SharedArray::<Lock>::new(LOCKS)?;
+        locks.iter().for_each(Lock::prepare);
+        Self::with_totals(cells, cores, Arc::new(SharedArray::new(1)?), Arc::new(locks))
     }
 
     /// The board of the next generation: new cells, the same totals.
     pub fn next(&self, cells: usize, cores: usize) -> io::Result<Self> {
-        Self::with_totals(cells, cores, Arc::clone(&self.totals))
+        Self::with_totals(cells, cores, Arc::clone(&self.totals), Arc::clone(&self.locks))
     }
 
-    fn with_totals(cells: usize, cores: usize, totals: Arc<SharedArray<Totals>>) -> io::Result<Self> {
+    fn with_totals(
+        cells: usize,
+        cores: usize,
+        totals: Arc<SharedArray<Totals>>,
+        locks: Arc<SharedArray<Lock>>,
+    ) -> io::Result<Self> {
         Ok(Self {
             cells: Arc::new(SharedArray::new(cells)?),
             slots: Arc::new(SharedArray::new(cells * cores)?),
             totals,
+            locks,
             cores,
         })
     }
 
     /// What a program has to agree with that goes on with a board of ours: bytes of each element.
-    pub fn layout() -> [usize; 3] {
-        [size_of::<Cell>(), size_of::<CoreCell>(), size_of::<Totals>()]
+    pub fn layout() -> [usize; 4] {
+        [size_of::<Cell>(), size_of::<CoreCell>(), size_of::<Totals>(), size_of::<Lock>()]
     }
 
-    /// Where the board stands: cells, slots, totals. [`Scoreboard::adopt`] takes the same.
-    pub fn memory(&self) -> [BorrowedFd<'_>; 3] {
-        [self.cells.as_fd(), self.slots.as_fd(), self.totals.as_fd()]
+    /// Where the board stands: cells, slots, totals, locks. [`Scoreboard::adopt`] takes the same.
+    pub fn memory(&self) -> [BorrowedFd<'_>; 4] {
+        [self.cells.as_fd(), self.slots.as_fd(), self.totals.as_fd(), self.locks.as_fd()]
     }
 
     /// Goes on with a board that the program before this one made.
-    pub fn adopt([own, slots, totals]: [OwnedFd; 3], cells: usize, cores: usize) -> io::Result<Self> {
+    pub fn adopt([own, slots, totals, locks]: [OwnedFd; 4], cells: usize, cores: usize) -> io::Result<Self> {
         Ok(Self {
             cells: Arc::new(SharedArray::adopt(own, cells)?),
             slots: Arc::new(SharedArray::adopt(slots, cells * cores)?),
             totals: Arc::new(SharedArray::adopt(totals, 1)?),
+            locks: Arc::new(SharedArray::adopt(locks, LOCKS)?),
             cores,
         })
     }
@@ -149,6 +167,11 @@ impl Scoreboard {
         &self.slots[cell * self.cores + core]
     }
 
+    /// A lock of the app's, the same for every generation (uWSGI: `uwsgi.lock`).
+    pub fn lock(&self, number: usize) -> Option<&Lock> {
+        self.locks.get(number)
+    }
+
     /// The instance's counters.
     pub fn totals(&self) -> &Totals {
         &self.totals[0]
@@ -159,6 +182,11 @@ impl Scoreboard {
     pub fn set_user_deadline(&self, cell: usize, core: usize, deadline: u64) {
         self.totals().user_deadlines.store(true, Relaxed);
         self.core(cell, core).user_deadline.store(deadline, Relaxed);
+    }
+
+    /// The deadline that the app gave the request of a core, CLOCK_MONOTONIC nanoseconds; 0 for none.
+    pub fn user_deadline(&self, cell: usize, core: usize) -> u64 {
+        self.core(cell, core).user_deadline.load(Relaxed)
     }
 
     /// Whether an app ever set a deadline.
@@ -200,6 +228,7 @@ impl Scoreboard {
         }
         for core in 0..self.cores {
             self.core(index, core).end();
+            self.core(index, core).counts.clear();
         }
         Some(index)
     }

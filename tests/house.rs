@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("worker", 5),
     ("python", 4),
     ("static_files", 4),
+    ("stats", 4),
     ("log", 3),
     ("hooks", 3),
     ("config", 2),

@@ -76,7 +76,7 @@ def test_it_stops_with_exit_code_0(contained, number):
     os.kill(contained.init, number)
 
     assert contained.server.wait() == 0
-    assert "goodbye to rustwsgi" in contained.server.log.text()
+    assert "goodbye to uWSGI" in contained.server.log.text()
 
 
 def test_a_stop_from_inside_works(contained):

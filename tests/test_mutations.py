@@ -14,7 +14,7 @@ from support.uwsgi_client import packet, variables
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
 ROUNDS = 4_000
-SOAK_ROUNDS = 200_000
+SOAK_ROUNDS = 1_000_000
 
 READER = """
 def application(environ, start_response):

@@ -440,3 +440,79 @@ def test_a_port_that_became_free_is_taken(server):
 
     assert uwsgi_client.request(f"127.0.0.1:{port}").status == 200
     assert server.stop() == 0
+
+
+# Warnings with a code
+
+
+def test_a_socket_that_nginx_cannot_open_is_told(server):
+    server.set(umask="022")
+    server.start()
+
+    assert "warning[RW0303]: only " in server.log.text() and "chmod-socket" in server.log.text()
+
+
+def test_a_socket_that_all_can_open_is_not(server):
+    server.set(chmod_socket="666")
+    server.start()
+
+    assert "RW0303" not in server.log.text()
+
+
+def test_http_on_a_uwsgi_socket_is_answered_and_told(server):
+    server.start()
+
+    answer = uwsgi_client.exchange(str(server.socket), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert b"400 Bad Request" in answer
+    server.log.wait_for(r"warning\[RW0401\]: worker 1 refused a request")
+    assert "http-socket" in server.log.text()
+
+
+def test_a_head_over_the_buffer_size_is_told_with_one_that_would_do(server):
+    server.set(buffer_size=4096)
+    server.start()
+
+    answer = uwsgi_client.exchange(str(server.socket), uwsgi_client.packet(uwsgi_client.variables(HTTP_COOKIE="c" * 6000)))
+
+    assert b"431 " in answer
+    server.log.wait_for(r"warning\[RW0402\]")
+    server.log.wait_for(r"buffer-size = 8192")
+
+
+def test_a_queue_over_the_limit_and_threads_off_are_found_by_the_check(server):
+    server.set(listen=4_000_000, enable_threads="false")
+
+    outcome = server.run("--check", "uwsgi.ini")
+
+    assert outcome.code == 0
+    assert "warning[RW0312]: `listen = 4000000`" in outcome.text and "warning[RW0214]" in outcome.text
+
+
+# What is tried instead
+
+
+def test_the_fallback_is_started_when_a_start_fails(server):
+    server.set(fallback_config="other.ini", socket=server.directory / "absent/x.sock")
+    (server.directory / "other.ini").write_text("[uwsgi]\nprint = the other one\nexit = 7\n")
+
+    outcome = server.run("--ini", "uwsgi.ini")
+
+    assert outcome.code == 7
+    assert "error[RW0310]" in outcome.text and "starting with other.ini instead" in outcome.text
+    assert "the other one" in outcome.stdout
+
+
+def test_a_fallback_that_fails_too_is_the_end(server):
+    server.set(fallback_config="absent.ini", processes="0")
+
+    outcome = server.run("--ini", "uwsgi.ini")
+
+    assert outcome.code == BOOT_ERROR
+    assert "error[RW0107]" in outcome.text and "cannot read `absent.ini`" in outcome.text
+
+
+def test_names_of_options_are_listed(server):
+    names = server.run("--dump-options").stdout.split()
+
+    assert {"ini", "socket", "processes", "workers"} < set(names) and "zerg" not in names

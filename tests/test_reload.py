@@ -2,7 +2,6 @@
 
 import re
 import signal
-import threading
 
 import pytest
 
@@ -320,57 +319,6 @@ def test_a_storm_of_signals_ends_with_the_last_code(site, workshop):
         load.check()
 
     assert most <= 2 * site.server.wanted, "more than two generations at once"
-
-
-class Census(threading.Thread):
-    """Counts the living workers and zygotes of a master until it is told to end."""
-
-    def __init__(self, master):
-        super().__init__(daemon=True)
-        self.master, self.most, self.over = master, 0, threading.Event()
-
-    def run(self):
-        while not self.over.wait(0.005):
-            self.most = max(self.most, sum(map(processes.alive, processes.children(self.master))))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
-
-
-def storm(site, workshop, reloads, seconds, clients):
-    """So many reloads in so many seconds, asked for in every way there is, under busy clients."""
-    nginx = workshop.nginx(site.socket)
-    pause = threading.Event()
-    with Invariant(site.server, site.status), Load(nginx.port, "/", clients) as load:
-        with Census(site.server.master) as census:
-            for number in range(reloads):
-                site.write(str(number))
-                if number % 10 == 0:
-                    assert site.reload("--no-wait").code == 0
-                else:
-                    site.server.signal(signal.SIGHUP)
-                pause.wait(seconds / reloads)
-            assert site.reload().code == 0
-            assert {site.version() for _ in range(20)} == {str(reloads - 1)}
-        load.check()
-    assert nginx.failures() == []
-    assert census.most <= 2 * site.server.wanted + 2, f"{census.most} processes at once"
-
-
-def test_a_hundred_reloads_in_ten_seconds(site, workshop):
-    storm(site, workshop, 100, 10, 4)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-def test_hundreds_of_reloads_under_many_clients(site, workshop):
-    for _ in range(10):
-        storm(site, workshop, 100, 10, 64)
 
 
 def test_failed_reloads_under_load_are_not_noticed(site, workshop):

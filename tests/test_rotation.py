@@ -69,7 +69,7 @@ def test_a_log_that_grew_too_large_is_moved_aside_and_nothing_is_lost(logging):
 
 def test_a_touched_file_rotates_to_the_name_that_was_set(logging):
     server, port, log = logging(touch_logrotate="rotate", log_backupname="site.log.old")
-    until(lambda: "unable to stat.. rotate" in log.read_text(), "somebody who looks at the file")
+    until(lambda: "unable to stat() rotate" in log.read_text(), "somebody who looks at the file")
     assert http_client.get(port, path="/before").status == 200
 
     (server.directory / "rotate").touch()

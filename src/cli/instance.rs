@@ -3,7 +3,9 @@
 //! Called by `run`. This is the one place of `cli` that knows of the master.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use super::{Target, complain, parse, say};
@@ -12,6 +14,10 @@ use crate::emperor;
 use crate::error::{Error, Result};
 use crate::master::control::Told;
 use crate::master::{self, ask};
+use crate::sys::signal;
+
+/// The exit code of a start that another configuration is tried for.
+const FALLS_BACK: i32 = 1;
 
 /// Serves what `source` names until it is stopped.
 pub fn serve(source: Source) -> Result<i32> {
@@ -21,11 +27,29 @@ pub fn serve(source: Source) -> Result<i32> {
     if let Some(document) = master::upgrade::take() {
         return Ok(master::upgrade::resume(source, program, document));
     }
+    let (asked, started_in) = (Source { prints: false, ..source.clone() }, directory.clone());
     let loaded = Config::load(&source, &directory);
-    Ok(match loaded {
+    let code = match loaded {
         Ok((config, warnings)) if !config.emperor.sources.is_empty() => emperor::serve(config, &warnings, &directory),
-        loaded => master::serve(source, directory, program, loaded),
-    })
+        loaded => master::serve(source, directory, program.clone(), loaded),
+    };
+    if code == FALLS_BACK
+        && let Some(file) = Config::fallback(&asked, &started_in)
+    {
+        return Err(begin_anew(&program, &started_in, &file));
+    }
+    Ok(code)
+}
+
+/// Takes this process to a start with another file (uWSGI: `--fallback-config`). Returns when the
+/// system refuses that.
+fn begin_anew(program: &Path, directory: &Path, file: &str) -> Error {
+    complain(&format_args!("starting with {file} instead, as `fallback-config` says"));
+    // What the master blocked would stay blocked.
+    let unblocked = signal::unblock_all();
+    let mut command = Command::new("/proc/self/exe");
+    let refused = command.arg0(program).arg(file).current_dir(directory).exec();
+    Error::system(format_args!("cannot start with `{file}`"), unblocked.err().map_or(refused, Into::into))
 }
 
 /// Says whether this program could go on for a master whose state is of the kind `layout`, and would

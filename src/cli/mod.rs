@@ -63,6 +63,8 @@ pub enum Action {
         /// Whether to answer in JSON.
         json: bool,
     },
+    /// To list the names of the options that are built, one a line.
+    Names,
     /// To write the completion of a shell or the manual page.
     Generate(String),
     /// To name the version.
@@ -114,6 +116,7 @@ fn perform(action: Action) -> Result<i32, Error> {
         Action::Explain(subject) => render::explain(&subject).map(|text| say(&text)),
         Action::Help(detail) => Ok(say(&render::help(detail))),
         Action::Check { source, json } => check::check(&source, json),
+        Action::Names => Ok(say(&render::names())),
         Action::Generate(what) => generate(&what),
         Action::Version { as_uwsgi: true } => Ok(say(&format!("{UWSGI_VERSION}\n"))),
         Action::Version { as_uwsgi: false } => {

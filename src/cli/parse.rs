@@ -45,6 +45,9 @@ pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Action, Er
     if has("version") {
         return Ok(Action::Version { as_uwsgi });
     }
+    if has("dump-options") {
+        return Ok(Action::Names);
+    }
     if let Some(subject) = last("explain") {
         return Ok(Action::Explain(subject.value.clone()));
     }

@@ -79,14 +79,14 @@ impl Config {
 
     /// uWSGI: `protocol` is what `socket` speaks; `uwsgi-socket` and the others say it themselves.
     fn check_protocol(&mut self, findings: &mut Findings) {
-        const LATER: &[&str] = &["fastcgi", "fastcgi-nph", "scgi", "scgi-nph", "raw", "puwsgi", "http11", "https"];
+        const LATER: &[&str] = &["fastcgi-nph", "raw", "puwsgi", "https"];
         let Some(protocol) = &self.protocol else { return };
         match protocol.as_str() {
             "uwsgi" => {}
-            "http" => {
-                let plain = |socket: &&mut super::SocketSetting| socket.setting.key == "socket";
-                self.sockets.iter_mut().filter(plain).for_each(|socket| socket.protocol = Protocol::Http);
-            }
+            "http" | "http11" => self.plain_sockets_speak(Protocol::Http),
+            "scgi" => self.plain_sockets_speak(Protocol::Scgi),
+            "fastcgi" => self.plain_sockets_speak(Protocol::Fastcgi),
+            "scgi-nph" => self.plain_sockets_speak(Protocol::ScgiNph),
             later if LATER.contains(&later) => {
                 let message = format!("the protocol `{later}` is not built yet");
                 let error = Error::new(Code::OptionNotBuilt, message).maybe_at(self.origin("protocol")).part(later);
@@ -95,11 +95,16 @@ impl Config {
             other => {
                 let message = format!("there is no protocol `{other}`");
                 let error = Error::new(Code::BadValue, message).maybe_at(self.origin("protocol")).part(other);
-                let near = suggest::nearest(other, ["uwsgi", "http"].into_iter());
-                let hint = suggest::sentence(&near).unwrap_or_else(|| "`uwsgi` or `http`".into());
+                let near = suggest::nearest(other, ["uwsgi", "http", "scgi"].into_iter());
+                let hint = suggest::sentence(&near).unwrap_or_else(|| "`uwsgi`, `http` or `scgi`".into());
                 findings.fail(error.hint(hint));
             }
         }
+    }
+
+    fn plain_sockets_speak(&mut self, protocol: Protocol) {
+        let plain = |socket: &&mut super::SocketSetting| socket.setting.key == "socket";
+        self.sockets.iter_mut().filter(plain).for_each(|socket| socket.protocol = protocol);
     }
 
     fn check_sockets(&mut self, unknown: &[Setting], findings: &mut Findings) {
@@ -144,7 +149,7 @@ impl Config {
                     );
                 }
                 Some(twin) => findings.fail(
-                    Error::new(Code::SocketTwoProtocols, format!("`{address}` cannot speak uwsgi and HTTP"))
+                    Error::new(Code::SocketTwoProtocols, two_protocols(address, twin.protocol, socket.protocol))
                         .at(&socket.setting)
                         .part(address.as_str())
                         .fact(format!("first: {}", twin.setting)),
@@ -239,10 +244,25 @@ impl Config {
     }
 }
 
+/// One address can't speak two protocols; nor can it have the settings of two kinds of socket.
+fn two_protocols(address: &str, one: Protocol, other: Protocol) -> String {
+    match one.is_http() && other.is_http() {
+        true => format!("`{address}` cannot be both `http` and `http-socket`"),
+        false => format!("`{address}` cannot speak {} and {}", title(one), title(other)),
+    }
+}
+
+fn title(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Uwsgi => "uwsgi",
+        Protocol::Http | Protocol::HttpRouter => "HTTP",
+        Protocol::Scgi | Protocol::ScgiNph => "SCGI",
+        Protocol::Fastcgi => "FastCGI",
+    }
+}
+
 /// Options of uWSGI that are not built, and the ones that do nearly the same.
 const INSTEAD: &[(&str, &str)] = &[
-    ("http", "http-socket"),
-    ("http11-socket", "http-socket"),
     ("lazy", "lazy-apps"),
     ("pidfile2", "pidfile"),
     ("safe-pidfile", "pidfile"),
@@ -308,6 +328,9 @@ pub(super) fn not_built(option: &OptionDef, setting: &Setting) -> Error {
     match INSTEAD.iter().find(|(theirs, _)| option.names.contains(theirs)) {
         Some((_, ours)) if setting.value.is_empty() => error.hint(format!("use `{ours}`")),
         Some((_, ours)) => error.hint(format!("{ours} = {}", setting.value)),
+        None if option.name() == "http-to" => {
+            error.hint("leave it out: `http` is served by the workers of this instance, there is no proxy")
+        }
         None => error,
     }
 }

@@ -71,6 +71,9 @@ impl Conversion {
                 }
             }
             if OptionDef::known(&setting.key).is_some() {
+                if let Some(name) = ["$(", "@("].into_iter().find(|mark| setting.value.contains(mark)) {
+                    this.remark(format!("`{name}…)` stayed as it is until now, and is looked up anew in this file"));
+                }
                 this.lines.push(Line::Raw(flat(setting)));
             } else if !used.contains(&setting.key) {
                 this.left_out.push(no_option(setting));

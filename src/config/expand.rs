@@ -83,7 +83,7 @@ impl<'a> Placeholders<'a> {
                 }
                 if self.made > MOST_TOTAL {
                     let message = format!("the values grow over {} MB by their placeholders", MOST_TOTAL >> 20);
-                    findings.fail(Error::new(Code::BadConfigFile, message).at(&records[index].setting));
+                    findings.fail(Error::new(Code::TooLarge, message).at(&records[index].setting));
                     return self.used;
                 }
             }
@@ -121,11 +121,11 @@ impl<'a> Placeholders<'a> {
             self.moved += current.len();
             if turns > MOST_TURNS || self.moved > MOST_MOVED {
                 let message = format!("the placeholders in the value of `{}` lead to no end", setting.key);
-                return Err(Error::new(Code::BadValue, message).at(setting));
+                return Err(Error::new(Code::TooLarge, message).at(setting));
             }
             if current.len() + found.len() > MOST_VALUE {
                 let message = format!("the value of `{}` grows over {} MB", setting.key, MOST_VALUE >> 20);
-                return Err(Error::new(Code::BadValue, message).at(setting));
+                return Err(Error::new(Code::TooLarge, message).at(setting));
             }
             let mut next = text.take().unwrap_or_else(|| setting.value.clone());
             next.replace_range(start..end, &found);

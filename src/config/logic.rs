@@ -260,7 +260,7 @@ const BUILT_IN: &[&str] = &[
     "syslog",
 ];
 
-/// The lines of a file, without their ends; none when it can't be read.
+/// The lines of a file, without their ends and what stands behind a NUL; none when it can't be read.
 fn lines(path: &Path, most: usize, most_bytes: u64) -> Vec<String> {
     let mut bytes = Vec::new();
     let Ok(file) = fs::File::open(path) else {
@@ -269,6 +269,7 @@ fn lines(path: &Path, most: usize, most_bytes: u64) -> Vec<String> {
     if file.take(most_bytes).read_to_end(&mut bytes).is_err() || bytes.is_empty() {
         return Vec::new();
     }
-    let text = String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned();
-    text.split('\n').take(most).map(|line| line.trim_end_matches('\r').to_owned()).collect()
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|byte| *byte == b'\n').take(most);
+    let cut = |line: &[u8]| line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+    lines.map(|line| String::from_utf8_lossy(&line[..cut(line)]).trim_end_matches('\r').to_owned()).collect()
 }

@@ -229,6 +229,15 @@ impl Config {
         }
     }
 
+    /// The file to start with when a start with `source` failed, also for what is wrong in it (uWSGI:
+    /// `--fallback-config`).
+    pub fn fallback(source: &Source, directory: &Path) -> Option<String> {
+        let mut reader = Reader::new(source, directory);
+        reader.read();
+        let last = reader.records.into_iter().rfind(|record| record.setting.key == "fallback-config");
+        last.map(|record| record.setting.value).filter(|file| !file.is_empty())
+    }
+
     /// The setting that decided an option: shown as `uwsgi.ini:9: home = venv`, its `origin` as
     /// `uwsgi.ini:9`. `None` for a default. Takes any name of the option.
     pub fn origin(&self, option: &str) -> Option<&Setting> {

@@ -266,6 +266,9 @@ options! {
     /// reads a further configuration file where it stands; the ending says how it is written
     ["include"] File, Configuration, Common, "0.1.0", Works;
 
+    /// the configuration to start with when a start with this one fails with exit code 1
+    ["fallback-config"] Text, Configuration, Rare, "0.2.0", Works;
+
     /// makes unknown options an error instead of placeholders
     ["strict"] Switch, Configuration, Core, "0.1.0", Works
         => strict: bool = false;
@@ -322,7 +325,7 @@ options! {
     ["http-socket"] Socket(Protocol::Http), Sockets, Core, "0.1.0", Works;
 
     /// what `socket` speaks: `uwsgi` or `http`
-    /// uWSGI also has `fastcgi`, `scgi` and `raw`, which are not built yet.
+    /// Or `scgi` or `fastcgi`. uWSGI also has `raw`, which is not built yet.
     ["protocol" "socket-protocol"] Text, Sockets, Common, "0.1.0", Works
         => protocol: Option<String> = None;
 
@@ -563,6 +566,9 @@ options! {
 
     /// explains an option or the code of a message
     ["explain"] action("OPTION|CODE"), Commands, Common, "0.1.0", Works;
+
+    /// lists the names of all options that have an effect or need none, one a line
+    ["dump-options"] ALONE, Commands, Rare, "0.2.0", Works;
 
     /// shows the version
     ["version"] ALONE, Commands, Core, "0.1.0", Works;

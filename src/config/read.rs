@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
             self.add(setting.clone());
         }
         for file in &source.files {
-            let by = Setting { key: "include".into(), value: file.clone(), origin: Origin::CommandLine };
+            let by = Setting { key: String::new(), value: file.clone(), origin: Origin::CommandLine };
             self.load(&by, None);
         }
         let placeholders = Placeholders::new(source, self.directory, self.may_exec(), &self.first);
@@ -231,12 +231,12 @@ impl<'a> Reader<'a> {
         }
         if self.records.len() >= MOST_SETTINGS {
             let message = format!("there are more than {MOST_SETTINGS} settings");
-            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
+            return self.give_up(self.looped(Error::new(Code::TooLarge, message).at(&setting)));
         }
         self.held += setting.key.len() + setting.value.len();
         if self.held > MOST_HELD {
             let message = format!("the settings come to more than {} MB", MOST_HELD >> 20);
-            return self.give_up(self.looped(Error::new(Code::BadConfigFile, message).at(&setting)));
+            return self.give_up(self.looped(Error::new(Code::TooLarge, message).at(&setting)));
         }
         let directive = Directive::find(&setting.key);
         self.record(setting.clone(), if directive.is_some() { Stage::Done } else { Stage::Open });
@@ -339,15 +339,14 @@ impl<'a> Reader<'a> {
         }
         if self.open.len() >= MOST_DEPTH {
             let message = format!("files include each other more than {MOST_DEPTH} deep");
-            return Err(Error::new(Code::BadConfigFile, message).at(setting));
+            return Err(Error::new(Code::TooLarge, message).at(setting));
         }
         let text = self.text(&here, setting)?;
         let (text, pieces) = self.surrounded(&here.named, text)?;
         self.read += text.len();
         if self.read > MOST_READ {
             self.give_up(
-                Error::new(Code::BadConfigFile, format!("the files come to more than {} MB", MOST_READ >> 20))
-                    .at(setting),
+                Error::new(Code::TooLarge, format!("the files come to more than {} MB", MOST_READ >> 20)).at(setting),
             );
             return Ok(());
         }

@@ -103,6 +103,12 @@ fn usage(option: &OptionDef) -> String {
     format!("  {short}--{}{value}", option.name())
 }
 
+/// The names that can be used in a configuration, one a line (uWSGI: `--dump-options`).
+pub fn names() -> String {
+    let built = OptionDef::all().filter(|option| option.state.is_built());
+    built.flat_map(|option| option.names).map(|name| format!("{name}\n")).collect()
+}
+
 /// The text of `--explain`: an option by any of its names, or a code such as `RW0101`.
 pub fn explain(subject: &str) -> Result<String, Error> {
     let upper = subject.to_uppercase();

@@ -68,7 +68,12 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("rustwsgi-restore-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let ini = directory.join("uwsgi.ini");
-        std::fs::write(&ini, "[uwsgi]\nname = blog\nprocesses = 3\nsocket = @%(name)\nenv = A=$(HOME)\n").unwrap();
+        std::fs::write(directory.join("app.py"), "").unwrap();
+        std::fs::write(
+            &ini,
+            "[uwsgi]\nname = blog\nprocesses = 3\nsocket = @%(name)\nwsgi-file = app.py\nenv = A=$(HOME)\n",
+        )
+        .unwrap();
         let source = Source { files: vec![ini.display().to_string()], ..Source::default() };
         let (config, _) = Config::load(&source, &directory).unwrap();
         let text = serde_json::to_string(&Written::of(&config)).unwrap();

@@ -37,7 +37,7 @@ impl fmt::Display for Origin {
 /// One `key = value`, in the order it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// The name as written, which may be an alias.
+    /// The name as written, which may be an alias; empty for a file that stands alone on the command line.
     pub key: String,
     /// The value; empty for a bare name.
     pub value: String,
@@ -53,7 +53,7 @@ impl Setting {
     /// line that has none.
     pub fn shown(&self) -> &str {
         let flag = self.origin == Origin::CommandLine && self.value.is_empty();
-        match flag && OptionDef::find(&self.key).is_some_and(|option| option.argument() == Argument::Optional) {
+        match flag && OptionDef::known(&self.key).is_some_and(|option| option.argument() == Argument::Optional) {
             true => "true",
             false => &self.value,
         }
@@ -120,6 +120,7 @@ impl fmt::Display for Setting {
             (Origin::File { .. }, "") => write!(f, "{origin}: {key}"),
             (Origin::File { .. }, _) => write!(f, "{origin}: {key} = {value}"),
             (Origin::CommandLine, "") => write!(f, "{origin}: --{key}"),
+            (Origin::CommandLine, _) if key.is_empty() => write!(f, "{origin}: {value}"),
             (Origin::CommandLine, _) => write!(f, "{origin}: --{key} {value}"),
             (Origin::Environment(_), _) => write!(f, "{origin}: {value}"),
         }
@@ -138,6 +139,8 @@ mod tests {
         assert_eq!(setting(file.clone(), "venv").to_string(), "conf/uwsgi.ini:9: home = venv");
         assert_eq!(setting(file, "").to_string(), "conf/uwsgi.ini:9: home");
         assert_eq!(setting(Origin::CommandLine, "venv").to_string(), "argv: --home venv");
+        let alone = Setting { key: String::new(), value: "site.yaml".into(), origin: Origin::CommandLine };
+        assert_eq!(alone.to_string(), "argv: site.yaml");
         let long = setting(Origin::CommandLine, &"x".repeat(1000)).to_string();
         assert!(long.ends_with("x…") && long.len() < 300);
         let long = Setting { key: "é".repeat(1000), value: String::new(), origin: Origin::CommandLine };

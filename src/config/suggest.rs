@@ -2,6 +2,8 @@
 //!
 //! Used for options, sections, codes and files. Judges by letters alone.
 
+use std::borrow::Cow;
+
 use super::option::OptionDef;
 
 /// How many names a suggestion holds at most.
@@ -10,8 +12,8 @@ const MOST: usize = 3;
 /// A longer name, in bytes, is no slip of the pen: the time to tell grows with its square.
 const LONGEST: usize = 200;
 
-/// How many letters may be wrong at most, see `score`.
-const MOST_SLIPS: usize = 3;
+/// Names that are less alike, from 0 to 1, no one confuses.
+const LEAST_LIKENESS: f64 = 0.8;
 
 /// How many bytes a letter has at most.
 const LONGEST_LETTER: usize = 4;
@@ -87,10 +89,9 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec
     if name.len() > LONGEST {
         return Vec::new();
     }
-    let name = folded(name);
-    let candidates = candidates.filter(|candidate| candidate.len().abs_diff(name.len()) <= MOST_SLIPS * LONGEST_LETTER);
+    let name = Word::new(name);
     let mut scored: Vec<(f64, &str)> =
-        candidates.filter_map(|candidate| score(&name, &folded(candidate)).map(|score| (score, candidate))).collect();
+        candidates.filter_map(|candidate| name.likeness(candidate).map(|likeness| (likeness, candidate))).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     scored.dedup_by(|a, b| a.1 == b.1);
     // One that differs in case or `_` only leaves no doubt.
@@ -108,23 +109,54 @@ pub fn sentence<S: AsRef<str>>(names: &[S]) -> Option<String> {
     }
 }
 
-fn folded(name: &str) -> String {
-    name.to_lowercase().replace('_', "-")
+fn folded(name: &str) -> Cow<'_, str> {
+    match name.bytes().all(|byte| byte.is_ascii() && byte != b'_' && !byte.is_ascii_uppercase()) {
+        true => name.into(),
+        false => name.to_lowercase().replace('_', "-").into(),
+    }
 }
 
-/// Likeness from 0 to 1, or `None` for names no one confuses.
-fn score(name: &str, candidate: &str) -> Option<f64> {
-    let likeness = strsim::jaro_winkler(name, candidate);
-    if likeness < 0.8 {
-        return None;
+/// A word that names are compared with: measured once, since there are more than a thousand names.
+struct Word {
+    text: String,
+    letters: usize,
+    set: u64,
+    tolerated: usize,
+}
+
+impl Word {
+    fn new(name: &str) -> Self {
+        let text = folded(name).into_owned();
+        let letters = text.chars().count();
+        let tolerated = match letters {
+            0..=4 => 1,
+            5..=8 => 2,
+            _ => 3,
+        };
+        Self { letters, set: set(&text), tolerated, text }
     }
-    let slips = strsim::osa_distance(name, candidate);
-    let tolerated = match name.chars().count() {
-        0..=4 => 1,
-        5..=8 => 2,
-        _ => 3,
-    };
-    (slips <= tolerated).then_some(likeness)
+
+    /// Likeness from 0 to 1, or `None` for names no one confuses.
+    fn likeness(&self, candidate: &str) -> Option<f64> {
+        if candidate.len().abs_diff(self.text.len()) > self.tolerated * LONGEST_LETTER {
+            return None;
+        }
+        let candidate = folded(candidate);
+        // Each slip adds, takes or changes one letter: what needs more of them is not measured.
+        let theirs = set(&candidate);
+        let missing = (self.set & !theirs).count_ones().max((theirs & !self.set).count_ones()) as usize;
+        if missing > self.tolerated || candidate.chars().count().abs_diff(self.letters) > self.tolerated {
+            return None;
+        }
+        let likeness = strsim::jaro_winkler(&self.text, &candidate);
+        let alike = likeness >= LEAST_LIKENESS && strsim::osa_distance(&self.text, &candidate) <= self.tolerated;
+        alike.then_some(likeness)
+    }
+}
+
+/// Which letters a word has, a bit each; more than one letter may share a bit.
+fn set(word: &str) -> u64 {
+    word.chars().fold(0, |set, letter| set | 1 << (u32::from(letter) % 64))
 }
 
 #[cfg(test)]

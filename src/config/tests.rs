@@ -363,10 +363,10 @@ fn options_of_uwsgi_that_are_not_built_stop_the_start() {
          hint: `tolerate-unsupported = true` starts without what it does"
     );
     assert_eq!(
-        scratch.wrong("http = :8000"),
-        "error[RW0104]: `http` is an option of uWSGI that is not built yet\n  \
-         --> uwsgi.ini:4: http = :8000\n\
-         hint: http-socket = :8000\n\
+        scratch.wrong("lazy = true"),
+        "error[RW0104]: `lazy` is an option of uWSGI that is not built yet\n  \
+         --> uwsgi.ini:4: lazy = true\n\
+         hint: lazy-apps = true\n\
          hint: `tolerate-unsupported = true` starts without what it does"
     );
     let (_, warnings) = scratch.fine("asyncio = 2\ntolerate-unsupported = true\n");

@@ -141,7 +141,7 @@ fn read_integer(text: &str, min: i64, max: i64, over: Over) -> Result<Reading, R
         };
     }
     let remark = (!exact).then(|| {
-        let written = if text.is_empty() { "nothing".into() } else { format!("`{text}`") };
+        let written = if text.is_empty() { "an empty one".into() } else { format!("`{text}`") };
         Remark::new(Code::LaxValue, format!("{written} is read as `{number}`"), text)
     });
     Ok(Reading { value: Value::Integer(number), remark })
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(read("60 ; comment"), Ok((60, Some("`60 ; comment` is read as `60`".into()))));
         assert_eq!(read("2x"), Ok((2, Some("`2x` is read as `2`".into()))));
         assert_eq!(read("four"), Ok((0, Some("`four` is read as `0`".into()))));
-        assert_eq!(read(""), Ok((0, Some("nothing is read as `0`".into()))));
+        assert_eq!(read(""), Ok((0, Some("an empty one is read as `0`".into()))));
         assert_eq!(read("-1"), Err("takes no negative number, not `-1`".into()));
         assert_eq!(read("99999999999999999999").unwrap().0, i64::MAX);
     }

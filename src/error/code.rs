@@ -211,6 +211,10 @@ codes! {
          options of that plugin are then refused one by one. `need-plugin` refuses the start.",
         "; `python3` is built in, `php` is not there\n\
          plugins = python3,php";
+    TooLarge = "RW0124", Config, "a configuration that is too large",
+        "Files, settings and the depth of includes have limits, so that no configuration makes a start hang or takes all memory: \
+         16 MB a file, 64 MB read in all, 100,000 settings of 24 MB together, 64 files inside each other. A loop or a value that \
+         holds itself twice gets there quickly; the message says where.";
     SocketTwice = "RW0130", Config, "an address that is named twice",
         "The address is opened once. Take one of the lines out.",
         "socket = :3031\n\
@@ -283,6 +287,9 @@ codes! {
          module = blog:create_app()";
     ImportRaised = "RW0212", App, "the application raised while it was imported",
         "The traceback shows where. Nothing is served, or the old code goes on serving; `need-app = false` serves 500s instead.";
+    ThreadsAnyway = "RW0214", Config, "threads that run although they are switched off",
+        "The application's own threads always run here, so `enable-threads = false` changes nothing. Under uWSGI they would stand still \
+         between requests. Take the line out.";
     ImportDied = "RW0215", App, "the process that imports the application died",
         "A crash in a C extension, or a call of `os._exit`, while the application was imported. The master is not harmed.";
     ImportTimeout = "RW0216", App, "the application took longer than startup-timeout to import",
@@ -299,6 +306,11 @@ codes! {
          that the machine does not have.",
         "install -d -o www-data /run/blog\n\
          socket = /run/blog/blog.sock";
+    SocketClosed = "RW0303", Config, "a socket that the web server may not be able to open",
+        "To connect to a UNIX socket takes the right to write to it, and nginx mostly runs as a user of its own. Without that right \
+         its log says `Permission denied` and the browser gets a 502. Name a group that both are in, or open the socket to all.",
+        "chmod-socket = 660\n\
+         chown-socket = blog:www-data";
     NoSuchUser = "RW0304", Config, "no such user or group",
         "The name is not in the system's user database. Correct it, or make the user first.",
         "uid = www-data\n\
@@ -334,6 +346,21 @@ codes! {
         "A relative path starts in `chdir`, or where rustwsgi was started. Correct the path.",
         "; beside the file that says so\n\
          wsgi-file = %dblog/wsgi.py";
+    QueueCut = "RW0312", Machine, "a listen queue that is longer than the kernel allows",
+        "`listen` is how many connections may wait to be accepted on a socket. The kernel cuts it to net.core.somaxconn; uWSGI refuses \
+         to start there. rustwsgi starts with what there is. Raise the limit, in a container with `--sysctl`, or ask for less.",
+        "sysctl -w net.core.somaxconn=1024";
+    HttpOnUwsgi = "RW0401", Client, "HTTP on a socket that speaks the uwsgi protocol",
+        "A browser, a health check or a `proxy_pass` of nginx came to a socket that is for `uwsgi_pass`. The client got a 400. Give \
+         HTTP its own socket.",
+        "; for a browser\n\
+         http-socket = :8000\n\
+         ; for uwsgi_pass\n\
+         socket = 127.0.0.1:3031";
+    HeadTooLarge = "RW0402", Client, "a request head that is larger than buffer-size",
+        "The headers and variables of the request are more than `buffer-size` bytes, mostly because of its cookies or a long URL. The \
+         client got a 431. Raise it if such requests are meant to be served; 65535 is the most.",
+        "buffer-size = 32768";
     WorkersUnchanged = "RW0410", Config, "the number of workers can't be changed as asked",
         "There are never more workers than `processes` says and never fewer than `cheaper`, or one. The message has the \
          numbers. A reload with other limits changes them.";

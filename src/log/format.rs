@@ -25,8 +25,8 @@ enum Part {
     Fact(Fact),
     /// `var.NAME`: a variable of the request.
     Var(String),
-    /// A metric, or what the app set: there is none.
-    Nothing,
+    /// What the app set, if it did.
+    App(String),
     /// A metric that does not exist is 0 in uWSGI.
     Zero,
 }
@@ -108,7 +108,7 @@ impl Format {
     /// The names in a format that stand for nothing the server knows: the app may set them.
     pub fn unknown(format: &str) -> Vec<String> {
         let names = pieces(format).into_iter().filter_map(|piece| match piece {
-            Piece::Name(name) if part(name) == Part::Nothing => Some(name.to_owned()),
+            Piece::Name(name) if matches!(part(name), Part::App(_)) => Some(name.to_owned()),
             _ => None,
         });
         names.collect()
@@ -128,7 +128,10 @@ impl Format {
             match &self.parts[at] {
                 Part::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
                 Part::Var(name) => said(out, line.request.var(name.as_bytes()).unwrap_or_default()),
-                Part::Nothing => out.push(b'-'),
+                Part::App(name) => {
+                    let set = line.app_vars.iter().find(|(known, _)| known == name.as_bytes());
+                    said(out, set.map_or(b"", |(_, value)| value));
+                }
                 Part::Zero => out.push(b'0'),
                 Part::Fact(fact) => {
                     let fact = *fact;
@@ -166,7 +169,7 @@ impl Format {
             Fact::HeadSize => line.head_bytes as u64,
             Fact::Size => line.body_bytes + line.head_bytes as u64,
             Fact::ContentLength => match line.request.body {
-                Body::Length(length) => length,
+                Body::Length(length) | Body::Records(length) => length,
                 Body::Chunked => 0,
             },
             Fact::Micros => line.micros,
@@ -235,7 +238,7 @@ fn part(name: &str) -> Part {
     match name.split_once('.') {
         Some(("var", name)) => Part::Var(name.to_owned()),
         Some(("metric", _)) => Part::Zero,
-        _ => Part::Nothing,
+        _ => Part::App(name.to_owned()),
     }
 }
 

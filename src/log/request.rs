@@ -57,6 +57,10 @@ pub struct RequestLine<'a> {
     pub memory: Option<(u64, u64)>,
     /// X-Forwarded-For stands for the client's address (uWSGI: `--log-x-forwarded-for`).
     pub forwarded_for: bool,
+    /// Names and values that the app gave the request (uWSGI: `uwsgi.set_logvar`).
+    pub app_vars: &'a [(Vec<u8>, Vec<u8>)],
+    /// The app wants the line whatever else is said (uWSGI: `uwsgi.log_this_request`).
+    pub forced: bool,
     /// The duration is said in microseconds (uWSGI: `--log-micros`).
     pub in_micros: bool,
 }
@@ -141,7 +145,7 @@ impl RequestLine<'_> {
     /// Bytes of the uwsgi packet that holds the variables, which uWSGI makes of HTTP requests, too.
     pub(super) fn packet_bytes(&self) -> u64 {
         match self.request.front {
-            Front::Uwsgi => self.request.head_size as u64,
+            Front::Uwsgi | Front::Scgi | Front::Fastcgi(_) => self.request.head_size as u64,
             Front::Http10 | Front::Http11 => {
                 self.request.vars().map(|(key, value)| (key.len() + value.len() + 4) as u64).sum()
             }
@@ -228,6 +232,8 @@ pub(super) mod tests {
             memory: None,
             forwarded_for: false,
             in_micros: false,
+            app_vars: &[],
+            forced: false,
         }
     }
 

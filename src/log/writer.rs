@@ -21,7 +21,7 @@ const PATIENCE: u16 = 100;
 
 /// The log where it is a pipe, opened anew so that it alone does not block: the flag of descriptor
 /// 2 itself is shared with the app, and with whoever started us.
-static PIPE: RwLock<Option<&File>> = RwLock::new(None);
+static PIPE: RwLock<Option<File>> = RwLock::new(None);
 /// The pipe was full when last seen.
 static FULL: AtomicBool = AtomicBool::new(false);
 static LOST: AtomicU64 = AtomicU64::new(0);
@@ -31,17 +31,20 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 pub(super) fn look() {
     let is_pipe = std::fs::metadata("/proc/self/fd/2").is_ok_and(|found| found.file_type().is_fifo());
     let open = || OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open("/proc/self/fd/2").ok();
-    // Never closed, so that its number can't become another's: this is called once or twice in a life.
-    let pipe = is_pipe.then(open).flatten().map(|pipe| &*Box::leak(Box::new(pipe)));
-    pipe.into_iter().for_each(fd::keep_in_children);
-    *PIPE.write().unwrap_or_else(PoisonError::into_inner) = pipe;
+    let mut pipe = PIPE.write().unwrap_or_else(PoisonError::into_inner);
+    // Whoever reads the old one waits for its end: a command that went to the background leaves it.
+    if let Some(old) = pipe.take() {
+        fd::keep_no_more(&old);
+    }
+    *pipe = is_pipe.then(open).flatten();
+    pipe.iter().for_each(fd::keep_in_children);
 }
 
 /// Writes whole lines to the log, in one write where the kernel takes them so.
 ///
 /// Never fails: there is nowhere left to say it. A pipe that stays full for 100 ms loses the line.
 pub fn emit(lines: &[u8]) {
-    match *PIPE.read().unwrap_or_else(PoisonError::into_inner) {
+    match &*PIPE.read().unwrap_or_else(PoisonError::into_inner) {
         // Not through std's handle, whose lock a fork could leave taken.
         None => write_all(std::io::stderr(), lines, 0),
         Some(pipe) => {

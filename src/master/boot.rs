@@ -19,6 +19,7 @@ use super::notify::Notify;
 use super::pause::Pausing;
 use super::pidfile::Pidfile;
 use super::sockets::Plan;
+use super::stats::Figures;
 use super::upgrade::Launch;
 use super::vassal::Vassal;
 use super::watch::Triggers;
@@ -58,6 +59,7 @@ struct Prepared {
     /// The sockets this process was started with.
     given: Vec<Listener>,
     plan: Plan,
+    figures: Figures,
 }
 
 /// What reading the configuration came to.
@@ -127,10 +129,12 @@ fn prepare(loaded: Loaded, directory: &Path, program: &Path) -> Result<Prepared,
         hooks::before_sockets(&config)?;
         let given = activation::take(&config)?;
         let plan = Plan::make(&config, directory, &given)?;
-        Ok((venv, given, plan))
+        let mut figures = Figures::new();
+        figures.plan(&config, directory)?;
+        Ok((venv, given, plan, figures))
     };
-    let (venv, given, plan) = checked().map_err(|error: Error| vec![error])?;
-    Ok(Prepared { config, warnings, venv, given, plan })
+    let (venv, given, plan, figures) = checked().map_err(|error: Error| vec![error])?;
+    Ok(Prepared { config, warnings, venv, given, plan, figures })
 }
 
 /// Goes to where the instance will live: the background, the log file.
@@ -177,7 +181,7 @@ impl Master {
         boot: Boot,
         began: u64,
     ) -> std::result::Result<Self, Box<(Error, Boot)>> {
-        let Prepared { config, warnings, venv, given, plan } = prepared;
+        let Prepared { config, warnings, venv, given, plan, figures } = prepared;
         let made = || -> Result<_> {
             title::set(&config.master_title("rustwsgi master"));
             let pidfile = config.pidfile.as_ref().map(|path| Pidfile::hold(&directory.join(path))).transpose()?;
@@ -234,11 +238,15 @@ impl Master {
             vassal: None,
             companions: super::Companions::default(),
             recycle: super::Recycle::default(),
+            ledger: super::Ledger::default(),
+            figures,
             out_of_memory: super::OutOfMemory::watch(),
             cheaper: None,
             phase: Phase::Starting,
             reload_after_start: None,
+            crowd: None,
             retry_reload: None,
+            retries: 0,
             handover: None,
             turnover: None,
             pausing: Pausing::default(),

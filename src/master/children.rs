@@ -61,8 +61,6 @@ pub struct Children {
     early: HashMap<Pid, (u64, Notice)>,
     /// Quick deaths in a row, by worker number.
     quick_deaths: HashMap<usize, u32>,
-    /// Requests that earlier workers of a number have served.
-    served: HashMap<usize, u64>,
     /// Generations and numbers that had a worker before.
     known: HashSet<(u64, usize)>,
 }
@@ -73,7 +71,6 @@ pub struct Children {
 pub struct Standing {
     workers: Vec<(usize, u64, usize, i32, State, u64)>,
     quick_deaths: HashMap<usize, u32>,
-    served: HashMap<usize, u64>,
     known: HashSet<(u64, usize)>,
 }
 
@@ -92,14 +89,13 @@ impl Children {
         Standing {
             workers: self.workers.iter().filter_map(told).collect(),
             quick_deaths: self.quick_deaths.clone(),
-            served: self.served.clone(),
             known: self.known.clone(),
         }
     }
 
     /// The table of the program before this one. Who was to be recycled asks again.
     pub fn adopt(standing: Standing) -> Self {
-        let Standing { workers, quick_deaths, served, known } = standing;
+        let Standing { workers, quick_deaths, known } = standing;
         let workers = workers.into_iter().map(|(id, generation, cell, pid, state, since)| Worker {
             id,
             generation,
@@ -109,7 +105,7 @@ impl Children {
             since,
             recycling: false,
         });
-        Self { workers: workers.collect(), quick_deaths, served, known, ..Self::default() }
+        Self { workers: workers.collect(), quick_deaths, known, ..Self::default() }
     }
 
     /// Notes a worker that the zygote was asked for.
@@ -253,17 +249,6 @@ impl Children {
         self.known.retain(|(number, _)| *number != generation);
     }
 
-    /// Requests that workers of this number have served before.
-    pub fn served(&self, id: usize) -> u64 {
-        self.served.get(&id).copied().unwrap_or(0)
-    }
-
-    /// Notes how many requests workers of this number have served.
-    pub fn note_served(&mut self, id: usize, requests: u64) {
-        let known = self.served.entry(id).or_default();
-        *known = requests.max(*known);
-    }
-
     /// Notes a death; returns how many of this number have died young in a row.
     pub fn died_young(&mut self, id: usize, young: bool) -> u32 {
         let deaths = self.quick_deaths.entry(id).or_default();
@@ -341,7 +326,6 @@ mod tests {
         let mut children = Children::default();
         children.asked(2, 1, 5, 7);
         children.forked(1, 5, Pid::from_raw(77)).unwrap();
-        children.note_served(2, 9);
         assert!(children.is_settled());
         let text = serde_json::to_string(&children.standing()).unwrap();
         let adopted = Children::adopt(serde_json::from_str(&text).unwrap());

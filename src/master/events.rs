@@ -17,13 +17,15 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::net::unix::pipe;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::command::Command;
 use super::control::{self, Waiter};
+use super::stats::server::{self, Terms};
 use super::vassal;
 use crate::net::listener::Listener;
+use crate::stats::Snapshot;
 use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::zygote::link::FromZygote;
@@ -43,6 +45,8 @@ pub enum Event {
     Asked(Command, Waiter),
     /// A connection came that nobody may accept yet.
     Knocked,
+    /// Somebody wants to know how the instance is.
+    Looked(oneshot::Sender<Snapshot>),
     /// The time was up.
     Tick,
 }
@@ -150,6 +154,13 @@ impl Events {
                 let _ = sender.send(Event::Knocked).await;
             }
         }))
+    }
+
+    /// Serves figures on a listener, and queues who wants to know them; aborting the task ends it.
+    pub fn serve_figures(&self, listener: &Listener, terms: Terms) -> io::Result<JoinHandle<()>> {
+        let (fd, sender) = (listener.fd.try_clone()?, self.sender.clone());
+        let is_tcp = listener.port().is_some();
+        Ok(self.runtime.spawn(server::serve(fd, is_tcp, terms, sender)))
     }
 
     /// Queues what comes over the control socket.

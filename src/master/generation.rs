@@ -81,6 +81,8 @@ pub struct Generation {
     imports_read: u64,
     /// The numbers of the workers it is to have.
     pub crew: Crew,
+    /// How long the import of its app took, milliseconds; `None` without an app.
+    pub imported_in: Option<u64>,
     link: Option<Link>,
 }
 
@@ -89,7 +91,8 @@ pub struct Generation {
 pub struct Standing {
     number: u64,
     config: Written,
-    memory: [RawFd; 3],
+    memory: [RawFd; 4],
+    imported_in: Option<u64>,
     cells: usize,
     cores: usize,
     zygote: Option<i32>,
@@ -164,6 +167,7 @@ impl Generation {
                     imports,
                     imports_read: 0,
                     crew,
+                    imported_in: None,
                     link,
                 })
             }
@@ -172,11 +176,12 @@ impl Generation {
 
     /// What another program needs to go on with it.
     pub fn standing(&self, passed: &mut Passed) -> std::io::Result<Standing> {
-        let [cells, slots, totals] = self.board.memory();
+        let [cells, slots, totals, locks] = self.board.memory();
         Ok(Standing {
             number: self.number,
             config: Written::of(&self.config),
-            memory: [passed.pass(cells)?, passed.pass(slots)?, passed.pass(totals)?],
+            memory: [passed.pass(cells)?, passed.pass(slots)?, passed.pass(totals)?, passed.pass(locks)?],
+            imported_in: self.imported_in,
             cells: self.board.cells(),
             cores: self.board.cores(),
             zygote: self.zygote.map(Pid::as_raw),
@@ -191,7 +196,7 @@ impl Generation {
 
     /// Goes on with a generation of the program before this one.
     pub fn adopt(standing: Standing, source: &Source, directory: &Path, events: &Events) -> std::io::Result<Self> {
-        let [cells, slots, totals] = standing.memory.map(fd::given);
+        let [cells, slots, totals, locks] = standing.memory.map(fd::given);
         let link = match standing.link {
             Some(number) => {
                 let channel = Channel::from(fd::given(number)?);
@@ -205,7 +210,7 @@ impl Generation {
         Ok(Self {
             number: standing.number,
             config: Arc::new(standing.config.restore(source, directory)),
-            board: Scoreboard::adopt([cells?, slots?, totals?], standing.cells, standing.cores)?,
+            board: Scoreboard::adopt([cells?, slots?, totals?, locks?], standing.cells, standing.cores)?,
             zygote,
             ready: standing.ready,
             deadline: u64::MAX,
@@ -218,6 +223,7 @@ impl Generation {
             imports: standing.imports.map(|number| fd::given(number).map(File::from)).transpose()?,
             imports_read: standing.imports_read,
             crew: standing.crew,
+            imported_in: standing.imported_in,
             link,
         })
     }

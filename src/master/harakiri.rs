@@ -56,10 +56,10 @@ impl Harakiri {
         !self.condemned.is_empty()
     }
 
-    /// Forgets a dead worker.
-    pub fn forget(&mut self, pid: Pid) {
-        self.condemned.remove(&pid);
+    /// Forgets a dead worker; returns whether it was killed for its request.
+    pub fn forget(&mut self, pid: Pid) -> bool {
         self.spared.remove(&pid);
+        self.condemned.remove(&pid).is_some_and(|sentence| sentence.killed)
     }
 }
 
@@ -92,6 +92,7 @@ impl Master {
                     if now >= sentence.at || (now >= sentence.not_before && others == 0) {
                         tracing::error!("HARAKIRI triggered by worker {id} core {} !!!", first.core);
                         let _ = kill(pid, Signal::SIGKILL);
+                        self.ledger.harakiri(id);
                         self.harakiri.condemned.insert(pid, Sentence { at: now, killed: true, ..sentence });
                     }
                 }

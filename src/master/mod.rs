@@ -42,6 +42,7 @@ mod fifo;
 mod generation;
 mod harakiri;
 mod hooks;
+mod ledger;
 pub mod notify;
 mod pause;
 mod pidfile;
@@ -54,6 +55,7 @@ mod rotate;
 mod shutdown;
 mod sockets;
 mod staff;
+mod stats;
 pub mod status;
 mod turnover;
 pub mod upgrade;
@@ -74,12 +76,14 @@ use fifo::Fifo;
 use generation::{Generation, Parentage};
 use harakiri::Harakiri;
 use hooks::Companions;
+use ledger::Ledger;
 use notify::Notify;
 use pause::Pausing;
 use recycle::Recycle;
-use reload::{Handover, Reload};
+use reload::{Crowd, Handover, Reload};
 use respawn::OutOfMemory;
 use sockets::Plan;
+use stats::Figures;
 use turnover::Turnover;
 use upgrade::{Launch, Upgrade};
 use vassal::Vassal;
@@ -130,14 +134,20 @@ pub struct Master {
     vassal: Option<Vassal>,
     companions: Companions,
     recycle: Recycle,
+    ledger: Ledger,
+    figures: Figures,
     out_of_memory: OutOfMemory,
     /// What is known of the load; none where it does not matter.
     cheaper: Option<Cheaper>,
     phase: Phase,
     /// A reload was asked for before the start was over, by these.
     reload_after_start: Option<Vec<control::Waiter>>,
+    /// A reload that waits for earlier ones to leave nothing.
+    crowd: Option<Crowd>,
     /// CLOCK_MONOTONIC nanoseconds at which a reload for a lost zygote is tried again.
     retry_reload: Option<u64>,
+    /// Reloads that failed in a row while there was no zygote.
+    retries: u32,
     /// A reload that is done but for old workers that may still accept.
     handover: Option<Handover>,
     /// Workers being replaced by workers of the same generation.
@@ -219,6 +229,8 @@ impl Master {
             Event::Zygote(number, Some(message)) => self.zygote_said(number, message),
             Event::Zygote(number, None) => self.zygote_silent(number),
             Event::Knocked => self.knocked(),
+            // Who asked may be gone.
+            Event::Looked(asker) => drop(asker.send(self.snapshot())),
             // Heard whatever the event was, like what else comes in meanwhile.
             Event::Workers | Event::Tick => {}
         }
@@ -230,6 +242,7 @@ impl Master {
             || self.handover.is_some()
             || self.companions.is_restless()
             || self.turnover.is_some()
+            || self.crowd.is_some()
             || self.upgrade.is_some()
             || self.pausing.is_pending()
             || !self.staffing.is_empty()
@@ -361,6 +374,7 @@ impl Master {
         if self.handover.as_ref().is_some_and(|handover| now >= handover.until) {
             self.handed_over();
         }
+        self.begin_when_alone(now);
         if self.retry_reload.is_some_and(|at| now >= at) {
             self.retry_reload = None;
             if matches!(self.phase, Phase::Serving) {

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::children::State;
 use super::control::{Told, Waiter};
 use super::sockets::{self, Plan};
-use super::{Master, Phase, SECOND, privileges};
+use super::{Master, Phase, SECOND, privileges, respawn};
 use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
 use crate::log::clock::{CTIME, Clock};
@@ -45,6 +45,14 @@ pub struct Handover {
     pub until: u64,
 }
 
+/// A reload that has not begun: there are still processes of the generation before the active one.
+#[derive(Debug)]
+pub struct Crowd {
+    pub waiters: Vec<Waiter>,
+    /// CLOCK_MONOTONIC nanoseconds at which it begins all the same.
+    until: u64,
+}
+
 impl Reload {
     /// Everybody who waits, for a master that will not reload any more.
     pub fn into_waiters(self) -> impl Iterator<Item = Waiter> {
@@ -64,7 +72,27 @@ impl Master {
         }
     }
 
+    /// Begins a reload, once what is left of the generation before the active one has gone: in a storm
+    /// of reloads there are never three zygotes. Waits a second for that at the most.
     pub(super) fn begin_reload(&mut self, waiters: Vec<Waiter>) {
+        let until = clock::monotonic() + SECOND;
+        let crowd = self.crowd.get_or_insert(Crowd { waiters: Vec::new(), until });
+        crowd.waiters.extend(waiters);
+        self.begin_when_alone(clock::monotonic());
+    }
+
+    /// Begins the reload that waits for the zygotes of retired generations to be gone.
+    pub(super) fn begin_when_alone(&mut self, now: u64) {
+        let crowded = self.generations.iter().any(|it| it.number != self.active && it.zygote.is_some());
+        if self.crowd.as_ref().is_some_and(|crowd| !crowded || now >= crowd.until)
+            && matches!(self.phase, Phase::Serving)
+            && let Some(crowd) = self.crowd.take()
+        {
+            self.begin_now(crowd.waiters);
+        }
+    }
+
+    fn begin_now(&mut self, waiters: Vec<Waiter>) {
         let exits = self.generation(self.active).is_some_and(|active| active.config.reloading.exit_on_reload);
         if exits {
             refuse(waiters);
@@ -110,6 +138,7 @@ impl Master {
                 "warning: `{option}` is not what the instance was started with: that takes a restart, not a reload"
             ));
         }
+        self.figures.plan(&config, &self.directory)?;
         self.plan = Some(Plan::make(&config, &self.directory, &self.listeners)?);
         self.start_generation(Arc::new(config), venv)
     }
@@ -125,7 +154,10 @@ impl Master {
     /// All workers of the coming generation serve: the old ones may go.
     pub(super) fn reload_done(&mut self) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
+        self.retries = 0;
         let old = std::mem::replace(&mut self.active, self.latest);
+        self.ledger.reloaded(true);
+        self.serve_figures();
         let accepting: Vec<Pid> = self
             .children
             .iter()
@@ -202,6 +234,8 @@ impl Master {
     pub(super) fn reload_failed(&mut self, error: Error) {
         let Phase::Reloading(reload) = std::mem::replace(&mut self.phase, Phase::Serving) else { return };
         self.watch_failed_imports();
+        self.ledger.reloaded(false);
+        self.figures.give_up();
         if self.companions_wait {
             self.resume_companions();
             self.apply_triggers();
@@ -224,7 +258,10 @@ impl Master {
             self.begin_reload(waiters);
         } else if orphaned {
             // Workers that die have no zygote to come from: tried again until the app imports.
-            self.retry_reload = Some(clock::monotonic() + 10 * SECOND);
+            // Soon at first: the new zygote may have been killed like the old one.
+            self.retries += 1;
+            let wait = respawn::pause(self.retries.saturating_add(4), 10);
+            self.retry_reload = Some(clock::monotonic() + wait * 1_000_000);
         }
     }
 

@@ -54,6 +54,7 @@ impl Master {
         self.turnover_superseded();
         self.pausing.abandon();
         refuse(std::mem::take(&mut self.staffing));
+        refuse(self.crowd.take().into_iter().flat_map(|crowd| crowd.waiters));
         self.abandon_the_coming();
         for number in self.generations.iter().map(|generation| generation.number).collect::<Vec<_>>() {
             self.retire_generation(number);
@@ -87,6 +88,7 @@ impl Master {
     /// to be served.
     fn abandon_the_coming(&mut self) {
         self.plan = None;
+        self.figures.give_up();
         self.respawns.clear();
         let opened = std::mem::take(&mut self.coming_listeners);
         sockets::discard(&opened, &self.listeners);
@@ -104,6 +106,7 @@ impl Master {
                 Err(error) => tracing::warn!("cannot remove the pid file: {error}"),
             }
         }
+        self.figures.close(self.vacuum());
         // The answers to waiting clients are still with the runtime's tasks.
         self.events.flush();
         match self.failure.take() {

@@ -9,10 +9,11 @@ use nix::unistd::{Gid, Uid};
 use socket2::SockRef;
 
 use super::{activation, privileges};
-use crate::config::Config;
+use crate::config::{Config, Setting, Warning};
 use crate::error::{Code, Error, Result};
 use crate::net::address::Address;
-use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved};
+use crate::net::listener::{Access, Backlog, Listener, Protocol, Reserved, Traits};
+use crate::net::reach;
 use crate::sys::user;
 
 /// One socket of the configuration to come.
@@ -29,29 +30,16 @@ enum Planned {
 pub struct Plan {
     sockets: Vec<Planned>,
     access: Access,
+    traits: Traits,
     backlog: u32,
 }
 
 impl Plan {
     /// Finds out whether every socket of `config` can be had beside the `open` ones; takes nothing.
     pub fn make(config: &Config, directory: &Path, open: &[Listener]) -> Result<Self> {
-        let base = config.app_directory(directory);
-        let mut sockets: Vec<Planned> = Vec::new();
-        for setting in &config.sockets {
-            let address = Address::parse(&setting.address, &base).map_err(|error| error.at(&setting.setting))?;
-            let address = match address {
-                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
-                other => other,
-            };
-            let protocol = setting.protocol;
-            let kept = open.iter().position(|listener| listener.stands_for(&address));
-            sockets.push(match kept {
-                Some(at) => Planned::Kept(at, protocol),
-                None => {
-                    Planned::New(Reserved::reserve(protocol, &address).map_err(|error| error.at(&setting.setting))?)
-                }
-            });
-        }
+        let wanted = config.sockets.iter().map(|it| (it.address.as_str(), it.protocol, Some(&it.setting)));
+        let mut plan = Self::of(config, directory, wanted, open)?;
+        let sockets = &mut plan.sockets;
         let plain = if config.protocol.as_deref() == Some("http") { Protocol::Http } else { Protocol::Uwsgi };
         for (at, listener) in open.iter().enumerate().filter(|(_, listener)| listener.given.is_some()) {
             if !sockets.iter().any(|planned| matches!(planned, Planned::Kept(kept, _) if *kept == at)) {
@@ -65,7 +53,35 @@ impl Plan {
             return Err(Error::new(Code::NothingToServe, "no socket to serve on")
                 .hint("name it as well as the `.socket` unit does: socket = /run/blog.sock"));
         }
-        Ok(Self { sockets, access: access(config)?, backlog: config.listen })
+        Ok(plan)
+    }
+
+    /// The same for sockets that are not the app's.
+    pub fn of<'a>(
+        config: &Config,
+        directory: &Path,
+        wanted: impl Iterator<Item = (&'a str, Protocol, Option<&'a Setting>)>,
+        open: &[Listener],
+    ) -> Result<Self> {
+        let base = config.app_directory(directory);
+        let traits = traits(config);
+        let mut sockets: Vec<Planned> = Vec::new();
+        for (named, protocol, setting) in wanted {
+            let address = address(config, named, &base).map_err(|error| error.maybe_at(setting))?;
+            let address = match address {
+                Address::Unix(path) => Address::Unix(config.outside(directory, &path)),
+                other => other,
+            };
+            let kept = open.iter().position(|listener| listener.stands_for(&address));
+            sockets.push(match kept {
+                Some(at) => Planned::Kept(at, protocol),
+                None => {
+                    let reserved = Reserved::reserve_with(protocol, &address, &traits);
+                    Planned::New(reserved.map_err(|error| error.maybe_at(setting))?)
+                }
+            });
+        }
+        Ok(Self { sockets, access: access(config)?, traits, backlog: config.listen })
     }
 
     /// Opens what is new and keeps what stays; in the configuration's order. On failure what was
@@ -74,7 +90,7 @@ impl Plan {
         let mut listeners: Vec<Listener> = Vec::with_capacity(self.sockets.len());
         let (backlog, less) = Backlog::within_system(self.backlog);
         if let Some(warning) = less {
-            tracing::warn!("{warning}");
+            tracing::warn!("{}", Warning::from(warning));
         }
         for socket in self.sockets {
             let listener = match socket {
@@ -87,10 +103,17 @@ impl Plan {
                         // that can't keeps the old.
                         let _ = SockRef::from(&kept.fd).listen(self.backlog as i32);
                     }),
-                Planned::New(reserved) => reserved.listen(backlog, &self.access),
+                Planned::New(reserved) => reserved.listen(backlog, &self.access).inspect(|new| {
+                    reach::closed(new).into_iter().for_each(|closed| tracing::warn!("{}", Warning::from(closed)));
+                }),
             };
             match listener {
-                Ok(listener) => listeners.push(listener),
+                Ok(listener) => {
+                    if let Err(error) = self.traits.apply(&listener) {
+                        tracing::warn!("cannot set the options of the socket {}: {error}", listener.name);
+                    }
+                    listeners.push(listener);
+                }
                 Err(error) => {
                     discard(&listeners, open);
                     return Err(error);
@@ -131,6 +154,26 @@ pub fn discard(gone: &[Listener], staying: &[Listener]) {
 pub fn discard_if(listeners: &[Listener], vacuum: bool) {
     if vacuum {
         discard(listeners, &[]);
+    }
+}
+
+/// Where to listen; a path is a name where `abstract-socket` says so.
+fn address(config: &Config, text: &str, base: &Path) -> Result<Address> {
+    match Address::parse(text, base)? {
+        Address::Unix(_) if config.http.abstract_socket => Address::parse(&format!("@{text}"), base),
+        address => Ok(address),
+    }
+}
+
+/// What the kernel is told of every socket.
+fn traits(config: &Config) -> Traits {
+    let http = &config.http;
+    Traits {
+        keepalive: http.so_keepalive,
+        send_buffer: http.socket_sndbuf,
+        receive_buffer: http.socket_rcvbuf,
+        freebind: http.freebind,
+        reuse_port: http.reuse_port,
     }
 }
 

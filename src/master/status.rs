@@ -96,21 +96,25 @@ impl Master {
         }
     }
 
-    fn look_around(&self) -> Status {
-        let active = self.generation(self.active);
-        let state = match self.phase {
+    /// What the instance is about, in a word.
+    pub(super) fn state(&self) -> &'static str {
+        match self.phase {
             Phase::Starting => "starting",
             Phase::Serving if self.is_paused() => "paused",
             Phase::Serving => "serving",
             Phase::Reloading(_) => "reloading",
             Phase::Stopping => "stopping",
-        };
+        }
+    }
+
+    fn look_around(&self) -> Status {
+        let active = self.generation(self.active);
         let mut workers: Vec<Member> = self.children.iter().filter_map(|worker| self.member(worker)).collect();
         workers.sort_by_key(|worker| (worker.generation, worker.id));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: getpid().as_raw(),
-            state: state.to_owned(),
+            state: self.state().to_owned(),
             uptime: clock::monotonic().saturating_sub(self.began) / 1_000_000_000,
             generation: self.active,
             requests: active.map_or(0, |active| active.board.totals().requests.load(Relaxed)),

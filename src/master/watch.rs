@@ -117,6 +117,7 @@ impl Touched {
             Command::ReloadWorkers => "workers reload",
             Command::ReloadChain => "chain reload",
             Command::ReopenLog => "log reopen",
+            Command::RotateLog => "log rotation",
             _ => "grace them all",
         };
         tracing::info!("{} - *** {} has been touched... {what} !!! ***", date(), self.shown);

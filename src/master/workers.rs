@@ -10,20 +10,16 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::children::{self, State};
+use super::command::Command;
 use super::{Generation, Master, Phase, Respawn, SECOND, STILLBORN, YOUNG, respawn};
 use crate::error::{Code, Error, Result};
 use crate::sys::clock;
-use crate::worker::notice::Notice;
+use crate::worker::notice::{Notice, Wish};
 
 impl Master {
     pub(super) fn ask_worker(&mut self, number: u64, id: usize) {
         if let Some(generation) = self.generation(number) {
-            let running = self.children.iter().find(|worker| worker.id == id && worker.pid.is_some());
-            let requests = running
-                .and_then(|worker| Some((worker.cell, self.generation(worker.generation)?)))
-                .map_or(0, |(cell, generation)| generation.board.cell(cell).requests.load(Relaxed))
-                .max(self.children.served(id));
-            match generation.ask(id, requests) {
+            match generation.ask(id, self.tally(id).requests) {
                 Ok(cell) => self.children.asked(id, number, cell, clock::monotonic()),
                 Err(error) => {
                     tracing::error!("{error}");
@@ -45,6 +41,8 @@ impl Master {
         } else {
             tracing::info!("spawned uWSGI worker {} (pid: {pid}, cores: {cores})", worker.id);
         }
+        let id = worker.id;
+        self.ledger.spawned(id);
         if let Some(notice) = early {
             self.worker_said(notice);
         }
@@ -60,6 +58,14 @@ impl Master {
 
     pub(super) fn worker_said(&mut self, notice: Notice) {
         let pid = Pid::from_raw(notice.pid() as i32);
+        if let Notice::Wishes { wish, .. } = notice {
+            let command = match wish {
+                Wish::Reload => Command::Reload,
+                Wish::Stop => Command::Stop,
+            };
+            tracing::info!("the application (pid: {pid}) asks for it: {command:?}");
+            return self.act(command, None);
+        }
         let Some(worker) = self.children.by_pid(pid) else {
             self.children.keep_early(pid, notice, clock::monotonic());
             return;
@@ -76,6 +82,7 @@ impl Master {
             Notice::Recycle { reason, .. } => {
                 self.retire_soon(pid, &reason);
             }
+            Notice::Wishes { .. } => {}
             Notice::Finishing { .. } => self.accepts_no_more(pid),
             Notice::Failed { error, .. } => {
                 tracing::error!("{error}");
@@ -150,11 +157,11 @@ impl Master {
 
     pub(super) fn worker_died(&mut self, pid: Pid, status: WaitStatus) {
         let Some(worker) = self.children.remove(pid) else { return };
-        self.harakiri.forget(pid);
+        let by_harakiri = self.harakiri.forget(pid);
         if let Some(generation) = self.generation(worker.generation) {
-            let requests = generation.board.cell(worker.cell).requests.load(Relaxed);
+            let counted = generation.board.tally(worker.cell);
             generation.board.release(worker.cell);
-            self.children.note_served(worker.id, requests);
+            self.ledger.died(&worker, &counted, status, by_harakiri);
         }
         let (id, number) = (worker.id, worker.generation);
         self.accepts_no_more(pid);

@@ -47,6 +47,7 @@ impl Master {
     pub(super) fn zygote_said(&mut self, number: u64, message: FromZygote) {
         match message {
             FromZygote::Ready { python, app, millis } => {
+                self.app_imported(number, app.is_some(), millis);
                 tracing::info!("{python}");
                 if let Some(app) = app {
                     tracing::info!("WSGI app 0 (mountpoint='') ready in {millis} ms: {app}");
@@ -85,6 +86,7 @@ impl Master {
                 coming.hand_over(&self.coming_listeners)
             })
         });
+        let handed = handed.and_then(|()| self.figures.open());
         if let Err(error) = handed {
             self.coming_failed(error);
             return;
@@ -94,6 +96,7 @@ impl Master {
                 let how = if listener.given.is_some() { "attached to" } else { "bound to" };
                 tracing::info!("{} socket {how} {}", listener.protocol.as_str(), listener.name);
             }
+            self.serve_figures();
             if let Err(error) = self.drop_privileges().and_then(|()| self.open_fifo(number)) {
                 self.coming_failed(error);
                 return;
@@ -114,8 +117,9 @@ impl Master {
             return;
         };
         let (number, crew): (u64, Vec<usize>) = (coming.number, coming.crew.ids().collect());
-        let others = self.children.iter().filter(|worker| worker.generation != number).count();
-        if others > self.crew_size() && now < until && !matches!(self.phase, Phase::Starting) {
+        let workers = self.children.iter().filter(|worker| worker.generation != number).count();
+        let zygotes = self.generations.iter().filter(|it| it.number != number && it.zygote.is_some()).count();
+        if workers + zygotes > self.crew_size() + 1 && now < until && !matches!(self.phase, Phase::Starting) {
             return;
         }
         self.crowded_until = None;

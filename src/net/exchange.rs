@@ -11,12 +11,15 @@ use bytes::{Buf, BytesMut};
 use thiserror::Error;
 
 use super::stream::{Interest, Stream};
-use crate::proto::chunked::Decoder;
 use crate::proto::request::{Body, Front, Known, Request};
 use crate::proto::response::Head;
+use crate::proto::{chunked, fastcgi};
 use delivery::Rest;
+use records::Decoder;
 
 mod delivery;
+mod input;
+mod records;
 
 pub use delivery::Delivery;
 
@@ -92,7 +95,8 @@ pub enum End {
 #[derive(Debug)]
 enum Input {
     Length(u64),
-    Chunked(Decoder),
+    /// As the body itself tells.
+    Coded(Decoder),
 }
 
 /// How the response's body ends.
@@ -135,6 +139,8 @@ pub struct Exchange {
     /// Bytes of the chunk begun that are still to come from the caller.
     frame_left: usize,
     frames: bool,
+    /// FastCGI: the request's id, until the answer's end is said.
+    records: Option<u16>,
     head_bytes: usize,
     body_bytes: u64,
     surplus: u64,
@@ -174,6 +180,7 @@ impl Exchange {
             out_at: 0,
             frame_left: 0,
             frames: false,
+            records: None,
             head_bytes: 0,
             body_bytes: 0,
             surplus: 0,
@@ -190,9 +197,15 @@ impl Exchange {
         self.stream = Some(stream);
         self.serial += 1;
         self.timeout = timeout;
+        let id = match request.front {
+            Front::Fastcgi(id) => Some(id),
+            _ => None,
+        };
+        self.records = id;
         self.input = match request.body {
             Body::Length(length) => Input::Length(length),
-            Body::Chunked => Input::Chunked(Decoder::new()),
+            Body::Chunked => Input::Coded(Decoder::Chunked(chunked::Decoder::new())),
+            Body::Records(length) => Input::Coded(Decoder::Records(fastcgi::Decoder::new(id.unwrap_or(0), length))),
         };
         self.ahead = ahead;
         self.expects_continue = request.expects_continue;
@@ -224,95 +237,6 @@ impl Exchange {
         self.serial
     }
 
-    // ---- the request's body
-
-    /// Bytes of the body still to come; `None` where the client did not say (chunked coding).
-    pub fn body_left(&self) -> Option<u64> {
-        match &self.input {
-            Input::Length(left) => Some(*left),
-            Input::Chunked(decoder) if decoder.is_done() => Some(0),
-            Input::Chunked(_) => None,
-        }
-    }
-
-    /// The status a client deserves whose body could not be read; `None` while it could.
-    pub fn body_fault(&self) -> Option<&'static str> {
-        self.body_fault
-    }
-
-    /// Takes at most so many bytes of a body that did not say its length (uWSGI: `--limit-post`).
-    pub fn limit_body(&mut self, limit: u64) {
-        self.chunked_limit = (limit, limit);
-    }
-
-    /// Reads the body's next bytes without blocking.
-    pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<Step, BodyError> {
-        self.read_some(buffer).inspect_err(|error| self.body_fault = Some(error.status()))
-    }
-
-    fn read_some(&mut self, buffer: &mut [u8]) -> Result<Step, BodyError> {
-        if buffer.is_empty() || self.body_left() == Some(0) {
-            return Ok(Step::Read(0));
-        }
-        let Some(stream) = &self.stream else {
-            return Ok(Step::Read(0));
-        };
-        if self.expects_continue {
-            self.expects_continue = false;
-            if self.ahead.is_empty() && !self.head_sent {
-                // Seventeen bytes into an empty send buffer: it fails only with the connection.
-                stream.write(b"HTTP/1.1 100 Continue\r\n\r\n", b"")?;
-            }
-        }
-        match &mut self.input {
-            Input::Length(left) => {
-                let room = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let count = if self.ahead.is_empty() {
-                    match stream.read(&mut buffer[..room])? {
-                        None => return Ok(Step::Wait),
-                        Some(0) => return Err(BodyError::Closed { left: *left }),
-                        Some(count) => count,
-                    }
-                } else {
-                    let count = room.min(self.ahead.len());
-                    self.ahead.copy_to_slice(&mut buffer[..count]);
-                    count
-                };
-                *left -= count as u64;
-                Ok(Step::Read(count))
-            }
-            Input::Chunked(decoder) => loop {
-                let (consumed, produced) = decoder.decode(&self.ahead, buffer).map_err(|_| BodyError::Chunked)?;
-                self.ahead.advance(consumed);
-                if produced > 0 || decoder.is_done() {
-                    let (left, limit) = &mut self.chunked_limit;
-                    *left = left.checked_sub(produced as u64).ok_or(BodyError::TooLong(*limit))?;
-                    return Ok(Step::Read(produced));
-                }
-                let held = self.ahead.len();
-                self.ahead.resize(held + 16 * 1024, 0);
-                let read = stream.read(&mut self.ahead[held..]);
-                self.ahead.truncate(held + read.as_ref().ok().copied().flatten().unwrap_or(0));
-                match read? {
-                    None => return Ok(Step::Wait),
-                    Some(0) => return Err(BodyError::Closed { left: 0 }),
-                    Some(_) => {}
-                }
-            },
-        }
-    }
-
-    /// Blocks until more of the body may be there, at most the socket timeout.
-    pub fn wait_input(&mut self) -> Result<(), BodyError> {
-        match &self.stream {
-            Some(stream) if !stream.wait(Interest::Read, self.timeout)? => {
-                self.body_fault = Some(BodyError::Timeout.status());
-                Err(BodyError::Timeout)
-            }
-            _ => Ok(()),
-        }
-    }
-
     // ---- the response
 
     /// The response's head, to be filled until [`Exchange::head_sent`].
@@ -328,11 +252,7 @@ impl Exchange {
     /// Says that the body will be exactly `length` bytes, where the app did not: HTTP then needs
     /// no chunked coding. Without effect on the uwsgi protocol, where nothing is added.
     pub fn announce(&mut self, length: u64) {
-        if !self.head_sent
-            && self.front != Front::Uwsgi
-            && self.head.content_length().is_none()
-            && self.head.allows_body()
-        {
+        if !self.head_sent && self.front.is_http() && self.head.content_length().is_none() && self.head.allows_body() {
             let mut digits = [0; 20];
             let mut rest = &mut digits[..];
             if write!(rest, "{length}").is_ok() {
@@ -359,8 +279,12 @@ impl Exchange {
             self.frames = true;
             self.frame_left = wanted;
         }
-        let taken = self.push(&chunk[..wanted])?;
+        let piece = self.in_record(wanted);
+        let taken = self.push(&chunk[..piece])?;
         self.body_bytes += taken as u64;
+        if self.records.is_some() {
+            self.frame_left -= taken;
+        }
         match &mut self.framing {
             Framing::Length(left) => *left -= taken as u64,
             Framing::Chunked => self.frame_left -= taken,
@@ -433,6 +357,7 @@ impl Exchange {
             Framing::Length(left) if left > 0 => self.abort(),
             _ => {}
         }
+        self.end_records();
         self.push(b"").map(|_| ())
     }
 
@@ -443,6 +368,21 @@ impl Exchange {
         if let Some(stream) = &self.stream {
             stream.reset_on_close();
         }
+    }
+
+    /// Ends the connection in the middle of its request: the client sees the end of what has left, and
+    /// what is still written fails (uWSGI: `uwsgi.disconnect`).
+    pub fn disconnect(&mut self) {
+        self.broken = true;
+        if let Some(stream) = &self.stream {
+            stream.shutdown_write();
+        }
+    }
+
+    /// The connection's descriptor, for apps that wait on it themselves.
+    pub fn descriptor(&self) -> Option<std::os::fd::RawFd> {
+        use std::os::fd::{AsFd as _, AsRawFd as _};
+        self.stream.as_ref().map(|stream| stream.as_fd().as_raw_fd())
     }
 
     /// Whether the response was given up or the client lost.
@@ -481,7 +421,7 @@ impl Exchange {
             *left -= skipped as u64;
         }
         let unread = self.body_left() != Some(0);
-        let keep_alive = self.keep_alive && self.front != Front::Uwsgi && !unread;
+        let keep_alive = self.keep_alive && self.front.is_http() && !unread;
         let stream = match self.delivery(stream, keep_alive) {
             Ok(delivery) => return Some(End::Deliver(delivery)),
             Err(stream) => stream,
@@ -503,7 +443,7 @@ impl Exchange {
             return;
         }
         self.head_sent = true;
-        let http = self.front != Front::Uwsgi;
+        let http = self.front.is_http();
         self.framing = if self.head_only || !self.head.allows_body() {
             Framing::None
         } else if let Some(length) = self.head.content_length() {
@@ -527,7 +467,9 @@ impl Exchange {
             (true, _, false) if self.head.wants_close() => b"",
             (true, _, false) => b"Connection: close\r\n",
         };
+        let start = self.out.len();
         self.head_bytes = self.head.write(&self.protocol, framing, &mut self.out);
+        self.frame_head(start);
     }
 
     /// Writes what is queued and then `chunk`; returns how much of `chunk` left.
@@ -563,6 +505,8 @@ fn protocol(request: &Request) -> &[u8] {
     match request.front {
         Front::Http11 => b"HTTP/1.1",
         Front::Http10 => b"HTTP/1.0",
+        // The CGI way: the front end makes its status line of a header.
+        Front::Scgi | Front::Fastcgi(_) => b"Status:",
         Front::Uwsgi => match request.known(Known::ServerProtocol) {
             Some(protocol)
                 if !protocol.is_empty() && protocol.len() <= 16 && protocol.iter().all(u8::is_ascii_graphic) =>

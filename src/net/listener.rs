@@ -8,7 +8,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::address::Address;
 use super::refused;
 use super::stream::Stream;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// What is spoken on a listener's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,6 +33,14 @@ pub enum Protocol {
     Uwsgi,
     /// HTTP/1.x (uWSGI: `--http-socket`).
     Http,
+    /// HTTP/1.x from clients that nothing stands in front of (uWSGI: `--http`, a proxy there).
+    HttpRouter,
+    /// SCGI (uWSGI: `--scgi-socket`).
+    Scgi,
+    /// SCGI, answered with whole HTTP responses (uWSGI: `--scgi-nph-socket`).
+    ScgiNph,
+    /// FastCGI (uWSGI: `--fastcgi-socket`).
+    Fastcgi,
 }
 
 impl Protocol {
@@ -40,8 +48,16 @@ impl Protocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Uwsgi => "uwsgi",
-            Self::Http => "http",
+            Self::Http | Self::HttpRouter => "http",
+            Self::Scgi => "scgi",
+            Self::ScgiNph => "scgi-nph",
+            Self::Fastcgi => "fastcgi",
         }
+    }
+
+    /// Whether the client itself speaks HTTP on it.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::HttpRouter)
     }
 }
 
@@ -50,19 +66,75 @@ impl Protocol {
 pub struct Backlog(i32);
 
 impl Backlog {
-    /// `wanted`, or what the system allows; the text is a warning where that is less. (uWSGI
+    /// `wanted`, or what the system allows; the message is a warning where that is less. (uWSGI
     /// refuses to start there; the kernel would cut it silently.)
-    pub fn within_system(wanted: u32) -> (Self, Option<String>) {
+    pub fn within_system(wanted: u32) -> (Self, Option<Error>) {
         let most = fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
         let most = most.and_then(|text| text.trim().parse().ok()).unwrap_or(i32::MAX as u32);
         if wanted <= most {
             return (Self(wanted as i32), None);
         }
-        let warning = format!(
-            "`listen = {wanted}` is more than net.core.somaxconn allows, {most} connections can wait on a socket; \
-             `sysctl -w net.core.somaxconn={wanted}` raises it"
+        let message = format!(
+            "`listen = {wanted}` is more than net.core.somaxconn allows, {most} connections can wait on a socket"
         );
+        let warning = Error::new(Code::QueueCut, message)
+            .hint(format!("sysctl -w net.core.somaxconn={wanted}, in a container `--sysctl`"))
+            .hint(format!("listen = {most}"));
         (Self(most as i32), Some(warning))
+    }
+
+    /// How many may wait.
+    pub fn length(self) -> u64 {
+        self.0.max(0) as u64
+    }
+}
+
+/// What the kernel is told of a socket beside its address. Connections inherit it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Connections that stand still are probed (uWSGI: `--so-keepalive`).
+    pub keepalive: bool,
+    /// Bytes of the send buffer; 0 leaves it to the kernel (uWSGI: `--socket-sndbuf`).
+    pub send_buffer: usize,
+    /// Bytes of the receive buffer; 0 leaves it to the kernel (uWSGI: `--socket-rcvbuf`).
+    pub receive_buffer: usize,
+    /// The address need not be there yet (uWSGI: `--freebind`).
+    pub freebind: bool,
+    /// Other processes of this user may bind the port too (uWSGI: `--reuse-port`).
+    pub reuse_port: bool,
+}
+
+impl Traits {
+    /// Tells the kernel what may change while the socket is open.
+    pub fn apply(&self, socket: &impl AsFd) -> io::Result<()> {
+        let socket = SockRef::from(socket);
+        socket.set_keepalive(self.keepalive)?;
+        if self.send_buffer > 0 {
+            socket.set_send_buffer_size(self.send_buffer)?;
+        }
+        if self.receive_buffer > 0 {
+            socket.set_recv_buffer_size(self.receive_buffer)?;
+        }
+        Ok(())
+    }
+
+    fn bind_tcp(&self, address: SocketAddr) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+        // Connections of an earlier instance that linger in TIME_WAIT do not hold the port.
+        socket.set_reuse_address(true)?;
+        if self.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        if self.freebind {
+            match address {
+                SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+                SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+        }
+        // Accepted connections inherit it, which saves a call on each.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket)
     }
 }
 
@@ -111,12 +183,17 @@ impl Reserved {
     /// Makes sure that `address` can be listened on. Fails where it is in use (RW0301), can't be
     /// bound (RW0302), has no meaning here (RW0306) or its directory is missing (RW0310).
     pub fn reserve(protocol: Protocol, address: &Address) -> Result<Self> {
+        Self::reserve_with(protocol, address, &Traits::default())
+    }
+
+    /// The same for a socket of certain traits.
+    pub fn reserve_with(protocol: Protocol, address: &Address, traits: &Traits) -> Result<Self> {
         let hold = match address {
             Address::Tcp { .. } => {
                 let resolved = address.resolve()?;
                 // `resolve` has an answer for each TCP address.
                 let Some(resolved) = resolved else { return Err(refused::bind(address, Errno::EINVAL.into(), None)) };
-                let bound = Self::bind_tcp(resolved);
+                let bound = traits.bind_tcp(resolved);
                 Hold::Tcp(bound.map_err(|error| refused::bind(address, error, Some(resolved)))?, resolved)
             }
             Address::Abstract(name) => {
@@ -161,16 +238,6 @@ impl Reserved {
     /// The address as it was set.
     pub fn address(&self) -> &Address {
         &self.address
-    }
-
-    fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
-        // Connections of an earlier instance that linger in TIME_WAIT do not hold the port.
-        socket.set_reuse_address(true)?;
-        // Accepted connections inherit it, which saves a call on each.
-        socket.set_tcp_nodelay(true)?;
-        socket.bind(&address.into())?;
-        Ok(socket)
     }
 
     fn bind_abstract(name: &[u8]) -> io::Result<Socket> {
@@ -307,6 +374,11 @@ impl Listener {
     pub fn port(&self) -> Option<u16> {
         let address = SockRef::from(&self.fd).local_addr().ok()?;
         address.as_socket().map(|address| address.port())
+    }
+
+    /// The number of its descriptor.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
     }
 
     /// Another descriptor of the same socket.

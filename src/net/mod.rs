@@ -11,5 +11,6 @@ mod given;
 pub mod holder;
 pub mod listener;
 pub mod poll;
+pub mod reach;
 mod refused;
 pub mod stream;

@@ -90,6 +90,8 @@ impl Decoder {
                     }
                     if line.is_empty() {
                         self.state = State::Done;
+                    } else if !is_field(line) {
+                        return Err(Refusal::BadHttp("bad trailer field"));
                     }
                 }
             }
@@ -113,6 +115,9 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Refusal> {
 
 /// The size that a chunk's line announces; an extension behind `;` is read over.
 fn size(line: &[u8]) -> Result<u64, Refusal> {
+    if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return Err(Refusal::BadHttp("control byte in a chunk's line"));
+    }
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
     let digits = match digits {
         // RFC 9112 7.1.1 allows blanks before an extension only.
@@ -124,6 +129,18 @@ fn size(line: &[u8]) -> Result<u64, Refusal> {
     }
     let text = std::str::from_utf8(digits).map_err(|_| Refusal::BadHttp("bad chunk size"))?;
     u64::from_str_radix(text, 16).map_err(|_| Refusal::BadHttp("bad chunk size"))
+}
+
+/// Whether a trailer's line is a field: folded or nameless ones are read in more than one way.
+fn is_field(line: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    match line.iter().position(|byte| *byte == b':') {
+        None | Some(0) => false,
+        Some(colon) => {
+            line[..colon].iter().all(is_token)
+                && line[colon..].iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +195,12 @@ mod tests {
             "5\r\nhelloX\r\n",
             "5\r\nhello\n0\r\n\r\n",
             "5_0\r\n",
+            "5;a=\0\r\nhello\r\n",
+            "0\r\n X: folded\r\n\r\n",
+            "0\r\nno colon\r\n\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\nX: \0\r\n\r\n",
+            "0\r\nX: y\n\r\n",
         ] {
             assert!(decode(wire.as_bytes(), 1000).is_err(), "{wire:?}");
         }

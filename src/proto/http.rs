@@ -110,6 +110,8 @@ struct Target<'a> {
 impl<'a> Target<'a> {
     fn parse(method: &str, whole: &'a str) -> Result<Self, Refusal> {
         let (authority, rest) = match whole.as_bytes() {
+            // A client that sends its fragment reads its URL in another way than we would.
+            bytes if bytes.contains(&b'#') => return Err(Refusal::BadHttp("fragment in the request target")),
             [b'/', ..] => (None, whole),
             b"*" if method == "OPTIONS" => (None, whole),
             _ if method == "CONNECT" => return Err(Refusal::BadHttp("CONNECT, but this is no proxy")),
@@ -134,10 +136,29 @@ fn after_scheme(target: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
 }
 
-/// Whether this can be a host and a port. Not a full check, but nothing in it can be taken for
-/// another part of a URL.
-fn is_host(host: &[u8]) -> bool {
-    !host.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'/' | b'?' | b'#' | b'@' | b'\\' | b'"' | b'<' | b'>'))
+/// Whether this is a host and perhaps a port (RFC 3986, 3.2.2): a name, an address, or an IPv6
+/// address in brackets. An empty one is what a client sends that knows none.
+fn is_host(text: &[u8]) -> bool {
+    let (host, port) = match text {
+        [b'[', rest @ ..] => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+            let inner = &rest[..end];
+            if inner.is_empty() || !inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+                return false;
+            }
+            match &rest[end + 1..] {
+                [] => return true,
+                [b':', port @ ..] => (&b""[..], port),
+                _ => return false,
+            }
+        }
+        _ => match text.iter().position(|byte| *byte == b':') {
+            Some(colon) => (&text[..colon], &text[colon + 1..]),
+            None => (text, &b""[..]),
+        },
+    };
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
+    host.iter().all(in_name) && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
 
 /// What the header fields say of the message's end and of the connection.
@@ -175,8 +196,11 @@ impl Framing {
                     length = Some(value);
                 }
                 17 if is(field, "transfer-encoding") => {
-                    if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
-                        return Err(Refusal::BadHttp("Transfer-Encoding other than chunked"));
+                    if chunked {
+                        return Err(Refusal::BadHttp("more than one Transfer-Encoding field"));
+                    }
+                    if !field.value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(other_coding(field.value));
                     }
                     chunked = true;
                 }
@@ -198,6 +222,18 @@ impl Framing {
         };
         let keep_alive = !close && (version == 1 || keep);
         Ok(Self { body, keep_alive, expects_continue: expects_continue && version == 1 })
+    }
+}
+
+/// A coding that exists, but not here, is told apart from what another reader may take for none or
+/// for chunked (RFC 9112, 6.1).
+fn other_coding(value: &[u8]) -> Refusal {
+    let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let known = |name: &[u8]| [&b"gzip"[..], b"x-gzip", b"deflate", b"compress", b"x-compress"].contains(&name);
+    let last_is_chunked = codings.next_back().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
+    match last_is_chunked && codings.all(|name| known(name.to_ascii_lowercase().as_slice())) {
+        true => Refusal::Coding,
+        false => Refusal::BadHttp("Transfer-Encoding other than chunked"),
     }
 }
 

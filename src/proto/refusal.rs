@@ -49,6 +49,29 @@ pub enum Refusal {
     /// HTTP: a version other than 1.0 and 1.1.
     #[error("HTTP version that is not served")]
     Version,
+    /// HTTP: a body in a coding that is not served.
+    #[error("Transfer-Encoding that is not served")]
+    Coding,
+    /// HTTP: a body that waits to be asked for is larger than is asked for.
+    #[error("a body of {size} bytes is over http-manage-expect {limit}")]
+    BodyTooLarge {
+        /// Bytes announced.
+        size: u64,
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// The PROXY protocol's header is wrong, or is not there where it has to be.
+    #[error("bad PROXY header: {0}")]
+    Proxy(&'static str),
+    /// SCGI: a head that is no netstring of variables.
+    #[error("bad SCGI head: {0}")]
+    Scgi(&'static str),
+    /// FastCGI: records that are none, or not in their order.
+    #[error("bad FastCGI: {0}")]
+    Fastcgi(&'static str),
+    /// The client closed in the middle of a head.
+    #[error("the client closed after {0} bytes of a head")]
+    Incomplete(usize),
     /// The head did not arrive in time.
     #[error("the request did not arrive in time")]
     Timeout,
@@ -59,6 +82,8 @@ impl Refusal {
     pub fn status(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } | Self::TooManyHeaders(_) => "431 Request Header Fields Too Large",
+            Self::BodyTooLarge { .. } => "413 Content Too Large",
+            Self::Coding => "501 Not Implemented",
             Self::Version => "505 HTTP Version Not Supported",
             Self::Timeout => "408 Request Timeout",
             _ => "400 Bad Request",

@@ -1,8 +1,8 @@
 //! A request's head: its variables, as a front end sends them or as an HTTP head is turned into
 //! them, and what the server itself needs to know of it.
 //!
-//! Filled by `proto::uwsgi` and `proto::http`; read by `worker`, `python` and `log`, none of which
-//! knows which of the two it was. A core keeps one and fills it anew for each request.
+//! Filled by the parsers of this room; read by `worker`, `python` and `log`, none of which
+//! knows which of them it was. A core keeps one and fills it anew for each request.
 
 use super::refusal::Refusal;
 
@@ -77,6 +77,8 @@ pub enum Body {
     Length(u64),
     /// HTTP chunked coding follows the head.
     Chunked,
+    /// FastCGI records follow the head, with this many bytes in them.
+    Records(u64),
 }
 
 /// Which protocol the request came in.
@@ -88,6 +90,17 @@ pub enum Front {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// SCGI: the answer is a CGI response, its status in a header, ended by closing the connection.
+    Scgi,
+    /// FastCGI, with the request's id: the answer is a CGI response in records.
+    Fastcgi(u16),
+}
+
+impl Front {
+    /// Whether the client speaks HTTP itself; else a front end does, and turns the answer into HTTP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http10 | Self::Http11)
+    }
 }
 
 /// Where a variable's name and value stand in the block.
@@ -187,6 +200,11 @@ impl Request {
     /// Takes the bytes of a whole uwsgi block, to which [`Request::note`] then refers.
     pub(super) fn take_block(&mut self, block: &[u8]) {
         self.block.extend_from_slice(block);
+    }
+
+    /// The bytes taken.
+    pub(super) fn block(&self) -> &[u8] {
+        &self.block
     }
 
     /// Notes a variable that stands in the block taken before.

@@ -282,7 +282,9 @@ fn is_within(module: &str, missing: &str) -> bool {
 fn callables(module: &Bound<'_, PyModule>) -> (Vec<String>, Vec<String>) {
     let name = module.name().map(|name| name.to_string()).unwrap_or_default();
     let (mut own, mut foreign) = (Vec::new(), Vec::new());
-    for (key, value) in module.dict().iter() {
+    // A copy: a thread of the app may define something meanwhile.
+    let Ok(variables) = module.dict().copy() else { return (own, foreign) };
+    for (key, value) in variables.iter() {
         let Ok(key) = key.cast::<PyString>().map(|key| key.to_string_lossy().into_owned()) else { continue };
         if key.starts_with('_') || !value.is_callable() {
             continue;

@@ -200,6 +200,7 @@ impl Interpreter {
     /// flushes. May take as long as the app likes. The caller leaves with `_exit`: taking the
     /// interpreter down would only risk a crash.
     pub fn exit(&self) {
+        self.quietly(super::api::ending);
         self.quietly(|py| py.import("threading")?.call_method0("_shutdown").map(drop));
         self.quietly(|py| py.import("atexit")?.call_method0("_run_exitfuncs").map(drop));
         self.quietly(flush);

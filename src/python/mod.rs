@@ -6,6 +6,7 @@
 //! pyo3 is named in this room alone, sockets are never seen here.
 #![deny(unsafe_code)]
 
+pub mod api;
 mod app;
 mod blame;
 mod buffering;

@@ -76,7 +76,8 @@ fn held_locks(py: Python<'_>) -> PyResult<Vec<HeldLock>> {
     let sys = py.import("sys")?;
     let own = sys.getattr("stdlib_module_names")?;
     let mut search = Search::new(py)?;
-    for (name, module) in sys.getattr("modules")?.cast_into::<PyDict>()?.iter() {
+    // A copy, here and below: threads of the app may change the dictionaries meanwhile.
+    for (name, module) in sys.getattr("modules")?.cast_into::<PyDict>()?.copy()?.iter() {
         let Ok(name) = name.extract::<String>() else { continue };
         let top = name.split('.').next().unwrap_or_default();
         if top != "__main__" && !own.contains(top)? {
@@ -112,7 +113,8 @@ impl<'py> Search<'py> {
     /// stands in that of ordinary objects there.
     fn look_into(&mut self, object: &Bound<'py, PyAny>, name: &str, deeper: bool) {
         let variables = self.plain.call1((object, intern!(object.py(), "__dict__")));
-        let Some(variables) = variables.ok().and_then(|variables| variables.cast_into::<PyDict>().ok()) else { return };
+        let variables = variables.ok().and_then(|variables| variables.cast_into::<PyDict>().ok()?.copy().ok());
+        let Some(variables) = variables else { return };
         for (variable, value) in variables.iter() {
             let kind = value.get_type();
             if self.locks.iter().any(|lock| lock.is(&kind)) {

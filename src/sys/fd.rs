@@ -11,9 +11,26 @@ use nix::libc;
 /// What [`close_all_but`] leaves open whoever calls it.
 static STANDING: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// Keeps a descriptor open in every child from now on; it is never to be closed.
+/// Keeps a descriptor open in every child from now on, until [`keep_no_more`], which has to come
+/// before it is closed.
 pub fn keep_in_children(fd: impl AsFd) {
     STANDING.lock().unwrap_or_else(PoisonError::into_inner).push(fd.as_fd().as_raw_fd());
+}
+
+/// Whether a descriptor is a connected socket whose other end has not closed.
+pub fn is_connected(descriptor: RawFd) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        Ok(count) => count > 0,
+        Err(Errno::EAGAIN) => true,
+        Err(_) => false,
+    }
+}
+
+/// Ends what [`keep_in_children`] began.
+pub fn keep_no_more(fd: impl AsFd) {
+    let number = fd.as_fd().as_raw_fd();
+    STANDING.lock().unwrap_or_else(PoisonError::into_inner).retain(|standing| *standing != number);
 }
 
 /// Closes every descriptor of this process but 0, 1, 2, those in `keep` and those of

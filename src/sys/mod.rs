@@ -11,6 +11,7 @@ pub mod exec;
 pub mod fd;
 pub mod isolation;
 pub mod limit;
+pub mod lock;
 pub mod memory;
 pub mod process;
 pub mod shared;

@@ -150,6 +150,17 @@ impl Memory {
     }
 }
 
+/// Epoch seconds at which a process began; `None` where it is gone.
+pub fn began(pid: Pid) -> Option<i64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses; the 22nd the ticks from the boot on.
+    let ticks: i64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().filter(|hertz| *hertz > 0)?;
+    let kernel = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = kernel.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(boot + ticks / hertz)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +174,13 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!((threads(pid), catches(pid, Signal::SIGTERM)), (Vec::new(), false));
+    }
+
+    #[test]
+    fn a_process_began_before_now() {
+        let now = crate::sys::clock::epoch();
+        let began = began(nix::unistd::getpid()).unwrap();
+        assert!((now - 3600..=now + 2).contains(&began), "{began} {now}");
     }
 
     #[test]

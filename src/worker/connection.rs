@@ -29,6 +29,8 @@ pub struct About {
     pub listener: usize,
     /// The client's address as text, where the protocol needs it.
     pub peer: Option<Box<Peer>>,
+    /// The PROXY protocol's header is still to come.
+    pub proxy_header: bool,
     /// Nothing was left unread when it was last read: what arrives later is reported.
     pub drained: bool,
     /// The client has closed its half: the end stands behind what there is to read, and is not
@@ -59,8 +61,8 @@ pub enum Phase {
 }
 
 impl About {
-    /// A connection just accepted from a listener.
-    pub fn new(listener: usize, peer: Option<Box<Peer>>) -> Self {
-        Self { listener, peer, drained: false, ended: false, place: None }
+    /// A connection just accepted from a listener; whether the PROXY protocol's header comes first.
+    pub fn new(listener: usize, peer: Option<Box<Peer>>, proxy_header: bool) -> Self {
+        Self { listener, peer, proxy_header, drained: false, ended: false, place: None }
     }
 }

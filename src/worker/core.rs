@@ -18,8 +18,9 @@ use crate::log::format::Format;
 use crate::log::request::RequestLine;
 use crate::log::{self, json};
 use crate::proto::request::{Known, Request};
+use crate::python::api::{Desk, Extras};
 use crate::python::{self, App, Gil, Served};
-use crate::scoreboard::{Cell, CoreCell};
+use crate::scoreboard::{Cell, CoreCell, Ended};
 use crate::sys::{clock, memory};
 
 /// Serves on this thread until the worker finishes. Takes the GIL, and returns with it held.
@@ -27,9 +28,15 @@ pub fn run(worker: &Worker, app: Option<&App>, gil: &Gil<'_>, number: usize, sha
     let record = Record::new(worker, number);
     let mut core = CoreLoop::new(worker, record, sharing.events());
     let mut python = app.map(|app| app.core(gil, number, core.exchange().clone()));
+    let desk = Desk::new(gil, number, core.exchange().clone());
     while let ControlFlow::Continue(()) = sharing.next(gil, &mut core) {
         let served = match &mut python {
-            Some(python) => python.serve(gil, core.request()),
+            Some(python) => {
+                desk.begin(core.request());
+                let served = python.serve(gil, core.request());
+                desk.end(gil);
+                served
+            }
             None => gil.release(|| without_app(&core)),
         };
         core.served(served);
@@ -87,7 +94,11 @@ enum Form {
 impl Lines {
     /// As the configuration says; none where no request is logged.
     fn of(config: &Config) -> Option<Self> {
-        let (choice, logging) = (Choice::of(config), &config.logging);
+        Choice::of(config).is_any().then(|| Self::new(config))
+    }
+
+    fn new(config: &Config) -> Self {
+        let logging = &config.logging;
         let form = match &logging.log_format {
             _ if logging.log_json => Form::Json,
             Some(format) => {
@@ -96,18 +107,18 @@ impl Lines {
             }
             None => Form::Default(Clock::new(CTIME)),
         };
-        choice.is_any().then(|| Self {
-            choice,
+        Self {
+            choice: Choice::of(config),
             form,
             forwarded_for: logging.log_x_forwarded_for,
             in_micros: logging.log_micros,
             with_memory: logging.memory_report,
             line: Vec::with_capacity(512),
-        })
+        }
     }
 
     fn write(&mut self, mut facts: RequestLine<'_>) {
-        if !self.choice.takes(&facts) {
+        if !facts.forced && !self.choice.takes(&facts) {
             return;
         }
         facts.memory = self.with_memory.then(memory::of_this_process);
@@ -162,7 +173,13 @@ impl<'w> Record<'w> {
         let micros = (clock::monotonic() - self.began) / 1000;
         let (core, cell, worker) = (self.core(), self.cell(), self.worker);
         core.end();
-        core.requests.fetch_add(1, Relaxed);
+        core.count(Ended {
+            status: served.status,
+            micros,
+            exception: served.exception,
+            read_failed: sent.read_failed,
+            write_failed: sent.write_failed,
+        });
         let worker_requests = cell.requests.fetch_add(1, Relaxed) + 1;
         let total_requests = worker.board.totals().requests.fetch_add(1, Relaxed) + 1;
         cell.tx.fetch_add(sent.head_bytes as u64 + sent.body_bytes, Relaxed);
@@ -170,8 +187,14 @@ impl<'w> Record<'w> {
         if served.exception {
             cell.exceptions.fetch_add(1, Relaxed);
         }
+        let extras = Extras::take();
+        if extras.forced && self.lines.is_none() {
+            self.lines = Some(Lines::new(&worker.config));
+        }
         if let Some(lines) = &mut self.lines {
             lines.write(RequestLine {
+                app_vars: &extras.vars,
+                forced: extras.forced,
                 pid: worker.pid,
                 worker: worker.id,
                 app: served.app,

@@ -6,12 +6,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::connection::Peer;
+use crate::config::Config;
 use crate::net::listener::{self, Listener, Protocol};
 use crate::net::stream::Stream;
+
+/// How long a kept-alive connection may idle, seconds. Longer than front ends keep theirs (nginx:
+/// 60), so that it is they who close, not we while a request is on its way.
+const IDLE: u64 = 75;
 
 /// One listener.
 #[derive(Debug)]
@@ -19,6 +25,18 @@ pub struct Gate {
     listener: Listener,
     /// The port listened on; empty on UNIX sockets.
     pub port: String,
+    /// How long a client may keep a read or a write waiting.
+    pub timeout: Duration,
+    /// How long a head may take.
+    pub head: Duration,
+    /// How long a connection may idle between two requests.
+    pub idle: Duration,
+    /// Connections begin with the PROXY protocol's header.
+    pub has_proxy_header: bool,
+    /// The largest body that is asked for with `100 Continue`, bytes.
+    pub most_expected: u64,
+    /// Variables that each request gets.
+    pub vars: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What trying to accept came to, where it gave no connection.
@@ -33,10 +51,34 @@ pub enum Trouble {
 }
 
 impl Gate {
-    /// Takes a listener over.
-    pub fn new(listener: Listener) -> Self {
+    /// Takes a listener over; what its connections are allowed stands in the configuration.
+    pub fn new(listener: Listener, config: &Config) -> Self {
         let port = listener.port().map(|port| port.to_string()).unwrap_or_default();
-        Self { listener, port }
+        let (protocol, http) = (listener.protocol, &config.http);
+        let direct = protocol == Protocol::HttpRouter;
+        let timeout = Duration::from_secs(if direct { http.http_timeout } else { config.socket_timeout });
+        let head = match http.http_headers_timeout {
+            seconds @ 1.. if direct => Duration::from_secs(seconds),
+            _ => timeout,
+        };
+        // uWSGI: 1 only switches these on.
+        let number =
+            |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).filter(|most| *most > 1);
+        let vars = http.http_var.iter().filter(|_| direct).filter_map(|var| var.split_once('='));
+        Self {
+            port,
+            timeout,
+            head,
+            idle: Duration::from_secs(number(&http.http_keepalive).unwrap_or(IDLE)),
+            has_proxy_header: match protocol {
+                Protocol::HttpRouter => http.http_enable_proxy_protocol,
+                Protocol::Http => http.enable_proxy_protocol,
+                Protocol::Uwsgi | Protocol::Scgi | Protocol::ScgiNph | Protocol::Fastcgi => false,
+            },
+            most_expected: number(&http.http_manage_expect).filter(|_| direct).unwrap_or(u64::MAX),
+            vars: vars.map(|(name, value)| (name.into(), value.into())).collect(),
+            listener,
+        }
     }
 
     /// What is spoken on it.
@@ -53,11 +95,9 @@ impl Gate {
     pub fn accept(&self) -> Result<(Stream, Option<Box<Peer>>), Trouble> {
         match self.listener.accept() {
             Ok(Some((stream, peer))) => {
-                let peer = match self.protocol() {
-                    // Here the client's address is a variable of each request.
-                    Protocol::Http => peer.address().map(|address| Box::new(Peer::new(address))),
-                    Protocol::Uwsgi => None,
-                };
+                // Where no front end names it, the client's address is a variable of each request.
+                let peer = peer.address().filter(|_| self.protocol().is_http());
+                let peer = peer.map(|address| Box::new(Peer::new(address)));
                 Ok((stream, peer))
             }
             Ok(None) => Err(Trouble::Empty),
@@ -80,7 +120,8 @@ impl Peer {
         address.map(Self::new).unwrap_or_default()
     }
 
-    fn new(address: SocketAddr) -> Self {
+    /// The client at this address.
+    pub fn new(address: SocketAddr) -> Self {
         // A socket that listens on IPv6 and IPv4 names IPv4 clients ::ffff:192.0.2.1.
         Self { address: address.ip().to_canonical().to_string(), port: address.port().to_string() }
     }

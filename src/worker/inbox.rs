@@ -41,6 +41,13 @@ impl Inbox {
         BytesMut::from(&self.bytes[start.min(self.filled)..self.filled])
     }
 
+    /// Drops `count` bytes from its start.
+    pub fn drop_first(&mut self, count: usize) {
+        let count = count.min(self.filled);
+        self.bytes.copy_within(count..self.filled, 0);
+        self.filled -= count;
+    }
+
     /// Where the next read goes; empty when the buffer is full.
     pub fn room(&mut self) -> &mut [u8] {
         let end = self.bytes.len().min(self.filled + ONE_READ);
@@ -64,6 +71,8 @@ mod tests {
         inbox.room()[..2].copy_from_slice(b"cd");
         inbox.add(2);
         assert_eq!((inbox.held(), &inbox.copy_from(3)[..], inbox.copy_from(9).len()), (&b"abcd"[..], &b"d"[..], 0));
+        inbox.drop_first(3);
+        assert_eq!(inbox.held(), b"d");
         inbox.refill(b"");
         assert_eq!(inbox.held(), b"");
     }

@@ -28,6 +28,7 @@ use crate::sys::channel::Channel;
 use crate::sys::signal::Watch;
 use crate::sys::{clock, process, title};
 
+mod api;
 mod connection;
 mod connections;
 mod core;
@@ -43,6 +44,8 @@ mod serve;
 mod sharing;
 mod terms;
 mod warmup;
+
+pub use api::introduce;
 
 use connections::Connections;
 use gate::Gate;
@@ -177,6 +180,15 @@ impl Worker {
         title::set(&config.title(&format!("rustwsgi worker {id}")));
         terms::take_place(&config, id);
         Phase::PostFork.run(&config)?;
+        api::introduce(
+            Some((id, assignment.cell)),
+            assignment.generation,
+            &config,
+            &assignment.board,
+            &assignment.seat,
+            assignment.master,
+            &assignment.listeners,
+        );
         let worker = Arc::new(Self::new(assignment).map_err(|error| Error::system("cannot start a worker", error))?);
         worker.watch_master()?;
         let app = match app {
@@ -190,6 +202,7 @@ impl Worker {
             },
             app => app,
         };
+        python::api::forked();
         terms::change_directory(&config)?;
         accepting(&config, id, first)?;
         Ok((worker, app))
@@ -200,7 +213,7 @@ impl Worker {
         let Assignment { id, cell, config, directory, listeners, board, seat, master, .. } = assignment;
         let watch = Watch::new(&[Signal::SIGHUP])?;
         let told = watch.flag(Signal::SIGHUP).unwrap_or_default();
-        let gates = listeners.into_iter().map(Gate::new).collect::<Vec<_>>();
+        let gates = listeners.into_iter().map(|listener| Gate::new(listener, &config)).collect::<Vec<_>>();
         let connections = [Connections::new(1)?, Connections::new(2)?];
         let pokes = Watch::new(&[Signal::SIGWINCH])?;
         connections[0].watch(&watch)?;

@@ -32,6 +32,13 @@ pub enum Notice {
         /// Its pid.
         pid: u32,
     },
+    /// The app asks for something; from a zygote too.
+    Wishes {
+        /// Its pid.
+        pid: u32,
+        /// What it asks for.
+        wish: Wish,
+    },
     /// It can't serve and exits.
     Failed {
         /// Its cell on the scoreboard.
@@ -43,6 +50,15 @@ pub enum Notice {
     },
 }
 
+/// What an app may ask of the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// uWSGI: `uwsgi.reload()`.
+    Reload,
+    /// uWSGI: `uwsgi.stop()`.
+    Stop,
+}
+
 impl Notice {
     /// Who says it.
     pub fn pid(&self) -> u32 {
@@ -50,6 +66,7 @@ impl Notice {
             Self::Ready { pid, .. }
             | Self::Recycle { pid, .. }
             | Self::Finishing { pid, .. }
+            | Self::Wishes { pid, .. }
             | Self::Failed { pid, .. } => *pid,
         }
     }
@@ -67,6 +84,7 @@ mod tests {
             Notice::Ready { cell: 1, pid: 2 },
             Notice::Recycle { cell: 1, pid: 2, reason: "max-requests".into() },
             Notice::Finishing { cell: 1, pid: 2 },
+            Notice::Wishes { pid: 2, wish: Wish::Reload },
             Notice::Failed { cell: 1, pid: 2, error: Error::system("a", "b").exit(22) },
         ] {
             ours.send(&notice, &[]).unwrap();

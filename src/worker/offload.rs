@@ -137,7 +137,10 @@ fn give_back(worker: &Worker, end: End, about: About) {
             let set = worker.connections(false);
             // It may be known there from before; anew, it is reported for what has come meanwhile.
             let _ = set.ignore(&stream);
-            let deadline = clock::monotonic().saturating_add(super::serve::IDLE);
+            let deadline = {
+                let idle = worker.gates[about.listener].idle;
+                clock::monotonic().saturating_add(u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX))
+            };
             let about = About { drained: true, ended: false, ..about };
             let connection = Connection { stream, about, held: BytesMut::new(), phase: Phase::Idle, deadline };
             match set.park(connection) {

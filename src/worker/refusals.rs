@@ -7,15 +7,19 @@ use std::sync::{Mutex, PoisonError};
 
 use super::connection::Peer;
 use super::gate::Gate;
+use crate::config::Warning;
+use crate::error::{Code, Error};
 use crate::net::listener::Protocol;
 use crate::proto::refusal::Refusal;
-use crate::proto::response;
+use crate::proto::{fastcgi, response};
 use crate::sys::clock;
 
 /// Lines a second that a worker logs about refused requests.
 const LINES: u32 = 10;
 /// The span that lines are counted over, nanoseconds.
 const SPAN: u64 = 1_000_000_000;
+/// What a `buffer-size` is proposed in, bytes.
+const ROUND: usize = 4096;
 /// The largest `buffer-size` there is.
 const MOST_BUFFER: usize = 65_535;
 
@@ -65,10 +69,12 @@ impl Rate {
 /// The answer to a refused request, whole.
 pub fn answer(protocol: Protocol, refusal: &Refusal) -> Vec<u8> {
     let version: &[u8] = match protocol {
-        Protocol::Http => b"HTTP/1.1",
-        Protocol::Uwsgi => b"HTTP/1.0",
+        Protocol::Http | Protocol::HttpRouter => b"HTTP/1.1",
+        Protocol::Uwsgi | Protocol::ScgiNph => b"HTTP/1.0",
+        Protocol::Scgi | Protocol::Fastcgi => b"Status:",
     };
-    response::canned(version, refusal.status(), &refusal.to_string())
+    let answer = response::canned(version, refusal.status(), &refusal.to_string());
+    if protocol == Protocol::Fastcgi { fastcgi::whole(&answer) } else { answer }
 }
 
 /// Logs a refused request, as the rate allows.
@@ -79,15 +85,34 @@ pub fn log(rate: &Rate, worker: usize, gate: &Gate, peer: &Peer, refusal: &Refus
         address => format!(" from {address}"),
     };
     let hint = match refusal {
-        Refusal::WrongProtocol("HTTP") => "; use `http-socket` for HTTP clients",
-        Refusal::TooLarge { limit, .. } if *limit < MOST_BUFFER => "; raise `buffer-size` to take it",
+        Refusal::Proxy(_) => "; without `enable-proxy-protocol` none is expected",
         _ => "",
     };
     let more = match unsaid {
         0 => String::new(),
         unsaid => format!(" ({unsaid} more refused meanwhile)"),
     };
-    tracing::warn!("worker {worker} refused a request{from} on {}: {refusal}{hint}{more}", gate.name());
+    let message = format!("worker {worker} refused a request{from} on {}: {refusal}{hint}{more}", gate.name());
+    match explained(refusal, &message) {
+        Some(error) => tracing::warn!("{}", Warning::from(error)),
+        None => tracing::warn!("{message}"),
+    }
+}
+
+/// The message with its code and what to do, for refusals that are mostly a mistake in a configuration.
+fn explained(refusal: &Refusal, message: &str) -> Option<Error> {
+    Some(match refusal {
+        Refusal::WrongProtocol(_) => Error::new(Code::HttpOnUwsgi, message)
+            .hint("for HTTP use `http-socket`; in nginx `uwsgi_pass` leads here, not `proxy_pass`"),
+        Refusal::TooLarge { size, limit } => {
+            let error = Error::new(Code::HeadTooLarge, message);
+            match size.next_multiple_of(ROUND).min(MOST_BUFFER) {
+                enough if enough >= *size && enough > *limit => error.hint(format!("buffer-size = {enough}")),
+                _ => error,
+            }
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -104,10 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn mistakes_in_a_configuration_have_a_code_and_a_hint() {
+        let http = explained(&Refusal::WrongProtocol("HTTP"), "x").unwrap();
+        assert!(http.code == Code::HttpOnUwsgi && http.hints[0].contains("http-socket"));
+        let large = |size, limit| explained(&Refusal::TooLarge { size, limit }, "x").unwrap().hints;
+        assert_eq!(large(7213, 4096), ["buffer-size = 8192"]);
+        assert_eq!(large(65_000, 4096), ["buffer-size = 65535"]);
+        assert!(large(70_000, 65_535).is_empty() && large(70_000, 4096).is_empty());
+        assert!(explained(&Refusal::Timeout, "x").is_none());
+    }
+
+    #[test]
     fn answers_have_the_status_of_the_refusal() {
         let text = |protocol, refusal| String::from_utf8(answer(protocol, &refusal)).unwrap();
         let large = text(Protocol::Uwsgi, Refusal::TooLarge { size: 9, limit: 8 });
         assert!(large.starts_with("HTTP/1.0 431 "), "{large}");
         assert!(text(Protocol::Http, Refusal::Timeout).starts_with("HTTP/1.1 408 "));
+        assert!(text(Protocol::Scgi, Refusal::Timeout).starts_with("Status: 408 "));
     }
 }

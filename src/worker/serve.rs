@@ -28,8 +28,6 @@ use crate::sys::clock;
 mod file;
 mod turn;
 
-pub use turn::IDLE;
-
 /// Connections accepted in a row before those that are parked get a look.
 const STREAK: u32 = 8;
 /// Requests served in a row from what one client sent ahead.
@@ -306,7 +304,7 @@ impl<'w> CoreLoop<'w> {
         match self.worker.gates[gate].accept() {
             Ok((stream, peer)) => Some(Connection {
                 stream,
-                about: About::new(gate, peer),
+                about: About::new(gate, peer, self.worker.gates[gate].has_proxy_header),
                 held: BytesMut::new(),
                 phase: Phase::Head,
                 deadline: 0,
@@ -351,7 +349,9 @@ impl<'w> CoreLoop<'w> {
             self.stage = Stage::Contended(Box::new(Stage::Complete(stream, ahead)));
             return Some(Step::Block);
         };
-        exchange.begin(stream, ahead, &self.request, self.worker.timeout);
+        let timeout =
+            self.about.as_ref().map_or(self.worker.timeout, |about| self.worker.gates[about.listener].timeout);
+        exchange.begin(stream, ahead, &self.request, timeout);
         self.record.begin(&self.request);
         if self.worker.files.as_ref().is_some_and(|files| files.may_have(&self.request)) {
             self.stage = Stage::File;

@@ -98,6 +98,7 @@ fn prepare(birth: &Birth) -> Result<(Interpreter, Option<App>)> {
         interpreter.record_imports(imports.as_raw_fd(), &config.reloading.py_auto_reload_ignore);
     }
     birth.drop_at(Moment::Init)?;
+    worker::introduce(None, birth.generation, config, &birth.board, &birth.seat, birth.master, &[]);
     let app = if config.lazy_apps {
         None
     } else {

@@ -60,6 +60,10 @@ def test_a_flat_ini_means_the_same_to_uwsgi(uwsgi, rustwsgi, directory):
         converted = rustwsgi.run("convert", asked, cwd=target, **case.environment)
         if before.refused or converted.code != 0 or any("\n" in value or value != value.strip() for _, value in before.settings):
             continue
+        # What came in as text is a variable in a file; the file says so.
+        if any("$(" in value or "@(" in value for key, value in effective(before) if key in names):
+            assert "is looked up anew in this file" in converted.stdout
+            continue
         (target / "flat.ini").write_text(converted.stdout)
         after = reported.theirs(uwsgi.path, Case({}, case.environment, ["--ini", "flat.ini"]), target)
         expected = [(key, value) for key, value in effective(before) if key in names]

@@ -7,6 +7,7 @@ numbers of its cases; `python tests/config/test_differential.py NUMBER` shows on
 import collections
 import difflib
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from config.generator import Generator  # noqa: E402
 FIRST = int(os.environ.get("RUSTWSGI_SEED", "0")) * 1_000_000
 CASES = 2_400
 BATCH = 150
+# Of other ones in each soak run.
+DRAWN = 5_000
 # What needs a rule of `exceptions` stays rare enough to leave the rest of the grammar covered.
 MOST_EXCUSED = 0.2
 FEWEST_SHOWN = 0.6
@@ -96,6 +99,16 @@ def test_both_read_alike(compare, tally, start):
             tally[rule.heading] += 1
         else:
             different.append(comparison)
+
+    numbers = [comparison.number for comparison in different]
+    assert not different, f"{numbers}\n" + "\n".join(comparison.text() for comparison in different[:SHOWN])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_both_read_alike_whatever_is_drawn(compare):
+    start = random.SystemRandom().randrange(1_000, 1_000_000_000) * 10_000
+    different = [it for it in compare(range(start, start + DRAWN)) if not it.alike and it.rule() is None]
 
     numbers = [comparison.number for comparison in different]
     assert not different, f"{numbers}\n" + "\n".join(comparison.text() for comparison in different[:SHOWN])

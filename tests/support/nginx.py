@@ -52,13 +52,19 @@ http {{
         client_max_body_size 75M;
         {server}
         location / {{
-            include uwsgi_params;
-            uwsgi_pass site;
+            {passes}
             {location}
         }}
     }}
 }}
 """
+
+# How a request is passed on, by protocol; HTTP keeps its connections.
+PASSES = {
+    "uwsgi": "include uwsgi_params; uwsgi_pass site;",
+    "http": 'proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";',
+}
+KEPT = "keepalive 16;"
 
 
 def upstream_address(address):
@@ -69,11 +75,12 @@ def upstream_address(address):
 class Nginx:
     """One nginx in front of upstream servers; each is an address or a whole `server` directive's argument."""
 
-    def __init__(self, directory, *upstreams, policy="", http="", server="", location=""):
+    def __init__(self, directory, *upstreams, policy="", http="", server="", location="", speaks="uwsgi"):
         self.directory = Path(directory)
         (self.directory / "tmp").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.process = None
+        self.speaks = speaks
         self.blocks = {"http": http, "server": server, "location": location}
         (self.directory / "uwsgi_params").write_text(PARAMS)
         self.configure(*upstreams, policy=policy)
@@ -84,10 +91,12 @@ class Nginx:
         """Writes the config; a running nginx takes it over with `reload`."""
         lines = [policy] if policy else []
         lines += [f"server {upstream_address(address)};" for address in upstreams]
+        lines += [KEPT] if self.speaks == "http" else []
         config = CONFIG.format(
             user="user root;" if os.geteuid() == 0 else "",
             port=self.port,
             upstream="\n        ".join(lines),
+            passes=PASSES[self.speaks],
             **self.blocks,
         )
         (self.directory / "nginx.conf").write_text(config)

@@ -151,8 +151,8 @@ class Server:
 
     @property
     def wanted(self):
-        """How many workers there should be."""
-        return int(self.options.get("processes", self.options.get("workers", 1)))
+        """How many workers there should be while nothing is to do."""
+        return int(self.options.get("cheaper", self.options.get("processes", self.options.get("workers", 1))))
 
     def run(self, *arguments, **more):
         """Runs the program with other arguments in the same directory."""
@@ -182,7 +182,7 @@ class Server:
                 raise StartFailed(f"ended with {self.process.returncode}:\n{self.log.text(mark)}")
             text = self.log.text(mark)
             # Ours says when it serves; a stop before that is a start that failed.
-            up = not self.program.ours or re.search(r"^ready in \d+ ms", text, re.MULTILINE)
+            up = not self.program.ours or re.search(r"(?:^| - )ready in \d+ ms", text, re.MULTILINE)
             return up and len(set(WORKER_SPAWNED.findall(text))) >= self.wanted
 
         until(ready, lambda: f"{self.wanted} workers:\n{self.log.text(mark)[-4000:]}", timeout)

@@ -1,13 +1,14 @@
 //! Files and directories that a start would look for, for `--check` alone.
 //!
 //! A start finds them missing when it needs them, with more to say about it. Looks at the file
-//! system and changes nothing.
+//! system, at a limit of the kernel, and changes nothing.
 
 use std::path::Path;
 
 use crate::config::option::OptionDef;
 use crate::config::{Config, Findings};
 use crate::error::{Code, Error};
+use crate::net::listener::Backlog;
 
 impl Config {
     /// Finds what is named and not there.
@@ -37,13 +38,18 @@ impl Config {
                 findings.fail(self.missing(Code::DirectoryMissing, option, "its directory is not there", &path));
             }
         }
-        for socket in self.sockets.iter().filter(|socket| super::is_unix(&socket.address)) {
+        for socket in self.sockets.iter().filter(|socket| super::is_unix(&socket.address) && !self.http.abstract_socket)
+        {
             let path = outside(Path::new(&socket.address));
-            if !socket.address.starts_with('@') && path.parent().is_some_and(|parent| !parent.is_dir()) {
+            let is_told = socket.address.starts_with('@') || socket.address.len() > super::LONGEST_PATH;
+            if !is_told && path.parent().is_some_and(|parent| !parent.is_dir()) {
                 let message = format!("`{}`: its directory is not there", socket.address);
                 let error = Error::new(Code::DirectoryMissing, message).at(&socket.setting);
                 findings.fail(error.part(socket.address.as_str()).fact(format!("looked for: {}", path.display())));
             }
+        }
+        if let (_, Some(cut)) = Backlog::within_system(self.listen) {
+            findings.warn(cut.maybe_at(self.origin("listen")).part(self.listen.to_string()));
         }
         for entry in self.pythonpath.iter().filter(|entry| !entry.contains('*') && !outside(Path::new(entry)).exists())
         {

@@ -14,6 +14,11 @@ impl Config {
             let message = "`master` is off, but there always is a master";
             findings.warn(Error::new(Code::MasterOff, message).maybe_at(self.origin("master")).part("master"));
         }
+        if !self.enable_threads {
+            let message = "`enable-threads` is off, but the application's threads always run";
+            let error = Error::new(Code::ThreadsAnyway, message).maybe_at(self.origin("enable-threads"));
+            findings.warn(error.part("enable-threads"));
+        }
         self.check_module(findings);
         self.check_logs(findings);
         self.check_unix_sockets(findings);

@@ -49,7 +49,6 @@ planned! {
         ["json" "js", 'j'] File, Common, "reads a JSON configuration file";
     }
     Configuration, State::NotYet => {
-        ["fallback-config"] Text, Rare, "the configuration to start with when this one fails";
         ["ldap"] File, Rare, "reads the configuration from an LDAP directory";
         ["ldap-schema"] Switch, Rare, "prints the LDAP schema";
         ["ldap-schema-ldif"] Switch, Rare, "prints the LDAP schema as LDIF";

@@ -17,7 +17,10 @@ impl Reader<'_> {
         };
         let error = Error::new(Code::ConfigUnreadable, message).at(by);
         if ["%(", "$(", "@("].iter().any(|mark| named.contains(mark)) {
-            let error = error.fact(format!("`{}` is followed before placeholders are replaced", by.key));
+            let error = match by.key.as_str() {
+                "" => error,
+                key => error.fact(format!("`{key}` is followed before placeholders are replaced")),
+            };
             return error.hint("`%d` is this file's directory; `inherit` comes after the placeholders");
         }
         if cause.kind() != std::io::ErrorKind::NotFound {
@@ -89,7 +92,7 @@ pub(super) fn takes(setting: &Setting, what: &str) -> Error {
 pub(super) fn too_much(here: &FileFacts, by: &Setting) -> Error {
     let message =
         format!("`{}` has more than {MOST_SETTINGS} settings, or more than {} MB", here.named, MOST_FILE >> 20);
-    Error::new(Code::BadConfigFile, message).at(by)
+    Error::new(Code::TooLarge, message).at(by)
 }
 
 pub(super) fn no_file_before(setting: &Setting) -> Error {

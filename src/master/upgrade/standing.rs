@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::super::control::Waiter;
+use super::super::ledger::Ledger;
 use super::super::{Master, children, generation};
 use crate::config::Written;
 use crate::net::address::Address;
@@ -24,8 +25,8 @@ const VERSION: u32 = 1;
 
 /// What two programs have to agree in: the version, and how the scoreboard is laid out.
 pub fn layout() -> String {
-    let [cell, core, totals] = Scoreboard::layout();
-    format!("{VERSION}-{cell}-{core}-{totals}")
+    let [cell, core, totals, lock] = Scoreboard::layout();
+    format!("{VERSION}-{cell}-{core}-{totals}-{lock}")
 }
 
 /// How an instance stands; descriptors by their numbers.
@@ -65,6 +66,10 @@ pub struct Standing {
     pub listeners: Vec<Open>,
     /// The workers.
     pub children: children::Standing,
+    /// What dead workers have counted, and how reloads went.
+    pub ledger: Ledger,
+    /// When the instance was started, for the figures.
+    pub figures_since: i64,
     /// CLOCK_MONOTONIC nanoseconds of the start.
     pub began: u64,
     /// Signals that came and were not acted on.
@@ -122,6 +127,8 @@ impl Master {
             latest: self.latest,
             listeners,
             children: self.children.standing(),
+            ledger: self.ledger.clone(),
+            figures_since: self.figures.since(),
             began: self.began,
             signals: signals.iter().map(|signal| *signal as i32).collect(),
             clients: clients?,

@@ -15,6 +15,7 @@ use super::super::control::Waiter;
 use super::super::events::Events;
 use super::super::fifo::Fifo;
 use super::super::notify::Notify;
+use super::super::stats::Figures;
 use super::super::vassal::Vassal;
 use super::super::{
     Boot, Children, Companions, Harakiri, Master, OutOfMemory, Pausing, Phase, Pidfile, Recycle, Respawn, Triggers,
@@ -122,6 +123,11 @@ impl Master {
             plan: None,
             coming_listeners: Vec::new(),
             children: Children::adopt(standing.children),
+            ledger: standing.ledger,
+            // Its sockets are opened with the generation that comes next.
+            figures: Figures::adopt(standing.figures_since),
+            retries: 0,
+            crowd: None,
             respawns: Vec::new(),
             harakiri: Harakiri::default(),
             notify,

@@ -78,6 +78,9 @@ impl Exchange {
     /// for the client itself where files may not be left to others, or where the length of the
     /// response is not that of the file.
     pub fn deliver(&mut self, file: File, offset: i64, count: u64) -> Result<(), WriteError> {
+        if self.records.is_some() {
+            return self.copy_file(&file, offset, count);
+        }
         let fits = self.head.content_length().is_none_or(|length| length == count);
         if !self.leaves_files || self.head_sent || !fits {
             return self.send_file(file.as_fd(), offset, count);

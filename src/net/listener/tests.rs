@@ -232,7 +232,9 @@ fn a_passed_on_descriptor_is_checked_and_serves() {
 fn the_backlog_is_cut_with_a_warning() {
     assert_eq!(Backlog::within_system(1), (Backlog(1), None));
     let (backlog, warning) = Backlog::within_system(u32::MAX);
-    assert!(warning.unwrap().contains(&format!("{} connections", backlog.0)));
+    let warning = warning.unwrap();
+    assert_eq!(warning.code, Code::QueueCut);
+    assert!(warning.message.contains(&format!("{} connections", backlog.0)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ const MILLI: u64 = 1_000_000;
 fn connection(deadline: u64) -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let (stream, about) = (Stream::new(ours.into()), About::new(0, None));
+    let (stream, about) = (Stream::new(ours.into()), About::new(0, None, false));
     (Connection { stream, about, held: BytesMut::new(), phase: Phase::Head, deadline }, theirs)
 }
 

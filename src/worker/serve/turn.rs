@@ -3,6 +3,8 @@
 //! The part of a core's loop that looks at one connection; `serve` gives turns and knows what is
 //! fair. Never blocks, and calls no app.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 
 use super::{CoreLoop, STREAK, Stage};
@@ -10,17 +12,19 @@ use crate::net::listener::Protocol;
 use crate::net::stream::Stream;
 use crate::proto::refusal::Refusal;
 use crate::proto::request::Body;
-use crate::proto::{Parsed, http, uwsgi};
+use crate::proto::request::Front;
+use crate::proto::{Parsed, fastcgi, http, proxy, scgi, uwsgi};
 use crate::sys::clock;
 use crate::worker::connection::{About, Connection, Peer, Phase};
 use crate::worker::connections::Parking;
+use crate::worker::gate::Gate;
 use crate::worker::refusals;
 
-/// How long a kept-alive connection may idle. Longer than front ends keep theirs (nginx: 60 s), so
-/// that it is they who close, not we while a request is on its way.
-pub const IDLE: u64 = 75_000_000_000;
+/// How long a worker that finishes waits for a request that may be on its way on a connection it
+/// wants to close.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long a client may take to close after its last response.
-const DRAIN: u64 = 2_000_000_000;
+const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes read and dropped from such a client.
 const DRAIN_BYTES: u64 = 64 << 20;
 
@@ -39,7 +43,7 @@ impl CoreLoop<'_> {
                 }
                 self.inbox.refill(b"");
             } else if fresh > 0 {
-                match self.parse(&about, fresh) {
+                match self.parse(&mut about, fresh) {
                     Ok(Parsed::Complete(_)) if self.request.modifier1 == uwsgi::PING => {
                         // Four bytes into an empty send buffer: it fails only with the connection.
                         let _ = stream.write(&uwsgi::PONG, b"");
@@ -61,6 +65,11 @@ impl CoreLoop<'_> {
             let room = self.inbox.room();
             let (size, read) = (room.len(), stream.read(room));
             match read {
+                // A peer that left in the middle may still read why nothing came of it; three bytes are
+                // what probes of ports send.
+                Ok(Some(0)) if phase == Phase::Head && self.inbox.held().len() > 3 => {
+                    return self.refuse(stream, about, &Refusal::Incomplete(self.inbox.held().len()));
+                }
                 Ok(Some(0)) | Err(_) => return self.close(stream, about),
                 Ok(Some(count)) => {
                     about.drained = count < size && !about.ended;
@@ -77,20 +86,41 @@ impl CoreLoop<'_> {
     }
 
     /// Parses what the inbox holds, the last `fresh` bytes of it for the first time.
-    fn parse(&mut self, about: &About, fresh: usize) -> Result<Parsed, Refusal> {
+    fn parse(&mut self, about: &mut About, mut fresh: usize) -> Result<Parsed, Refusal> {
         let gate = &self.worker.gates[about.listener];
+        if about.proxy_header {
+            match proxy::parse(self.inbox.held())? {
+                proxy::Header::More => return Ok(Parsed::More),
+                proxy::Header::Complete { size, source } => {
+                    self.inbox.drop_first(size);
+                    fresh = self.inbox.held().len();
+                    about.proxy_header = false;
+                    if let Some(source) = source {
+                        about.peer = Some(Box::new(Peer::new(source)));
+                    }
+                }
+            }
+        }
         let held = self.inbox.held();
         let limit = self.worker.buffer_size;
         let parsed = match gate.protocol() {
             Protocol::Uwsgi => uwsgi::parse(held, limit, &mut self.request)?,
             // Only the end of a line can complete a head: one that comes byte by byte is not
             // parsed from its start for each of them.
-            Protocol::Http
+            Protocol::Scgi | Protocol::ScgiNph => {
+                let parsed = scgi::parse(held, limit, &mut self.request)?;
+                if gate.protocol() == Protocol::ScgiNph {
+                    self.request.front = Front::Uwsgi;
+                }
+                parsed
+            }
+            Protocol::Fastcgi => fastcgi::parse(held, limit, &mut self.request)?,
+            Protocol::Http | Protocol::HttpRouter
                 if fresh < held.len() && held.len() <= limit && !held[held.len() - fresh..].contains(&b'\n') =>
             {
                 Parsed::More
             }
-            Protocol::Http => {
+            Protocol::Http | Protocol::HttpRouter => {
                 let nobody = Peer::default();
                 let peer = about.peer.as_deref().unwrap_or(&nobody);
                 let place = http::Place {
@@ -100,7 +130,11 @@ impl CoreLoop<'_> {
                     remote_port: &peer.port,
                     https: false,
                 };
-                http::parse(held, limit, &place, &mut self.request)?
+                let parsed = http::parse(held, limit, &place, &mut self.request)?;
+                if parsed != Parsed::More {
+                    self.admit(gate)?;
+                }
+                parsed
             }
         };
         if parsed == Parsed::More && self.inbox.room().is_empty() {
@@ -109,18 +143,32 @@ impl CoreLoop<'_> {
         Ok(parsed)
     }
 
+    /// Looks at a complete HTTP head as the socket's options say.
+    fn admit(&mut self, gate: &Gate) -> Result<(), Refusal> {
+        for (name, value) in &gate.vars {
+            self.request.push(name, value)?;
+        }
+        match self.request.body {
+            Body::Length(size) if self.request.expects_continue && size > gate.most_expected => {
+                Err(Refusal::BodyTooLarge { size, limit: gate.most_expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a connection where it waits for more.
     pub(super) fn park(&mut self, mut connection: Connection) {
-        if self.finishing && connection.phase == Phase::Idle {
-            return self.close(connection.stream, connection.about);
-        }
+        let gate = &self.worker.gates[connection.about.listener];
+        let by = |span: Duration| clock::monotonic().saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
         if connection.deadline == 0 {
-            let span = match connection.phase {
-                Phase::Head => u64::try_from(self.worker.timeout.as_nanos()).unwrap_or(u64::MAX),
-                Phase::Idle => IDLE,
+            connection.deadline = by(match connection.phase {
+                Phase::Head => gate.head,
+                Phase::Idle => gate.idle,
                 Phase::Drain(_) => DRAIN,
-            };
-            connection.deadline = clock::monotonic().saturating_add(span);
+            });
+        }
+        if self.finishing && connection.phase == Phase::Idle {
+            connection.deadline = connection.deadline.min(by(GRACE));
         }
         if !self.set().knows(&connection.about) {
             self.forget(&mut connection.about);

@@ -92,7 +92,6 @@ planned! {
         ["cron-curl-legion"] List, Rare;
     }
     Sharing, State::NotYet => {
-        ["locks"] NUMBER, Common, "how many locks the application may use";
         ["lock-engine"] Text, Rare;
         ["ftok"] Text, Rare;
         ["persistent-ipcsem"] Switch, Rare;

@@ -36,20 +36,14 @@ planned! {
     Watching, State::NotYet => {
         ["backtrace-depth"] NUMBER, Rare, "how many calls the C backtrace of a crash shows";
         ["profiler"] Text, Rare;
-        ["enable-metrics"] Switch, Common, "keeps metrics";
         ["metric"] List, Common, "adds a metric";
         ["metric-threshold" "metric-alarm" "alarm-metric"] List, Rare, "raises an alarm when a metric passes a value";
         ["metrics-dir" "metric-dir"] Text, Common, "writes each metric to a file";
         ["metrics-dir-restore" "metric-dir-restore"] Switch, Rare;
         ["metrics-no-cores"] Switch, Rare;
         ["udp"] Text, Rare;
-        ["stats" "stats-server"] Text, Common, "serves statistics as JSON on this address";
-        ["stats-http"] Switch, Common, "serves the statistics as HTTP";
-        ["stats-minified" "stats-min"] Switch, Rare, "leaves blanks out of the statistics";
         ["stats-push"] List, Common, "sends the statistics somewhere";
         ["stats-pusher-default-freq" "stats-pushers-default-freq"] NUMBER, Rare;
-        ["stats-no-cores"] Switch, Rare, "leaves the cores out of the statistics";
-        ["stats-no-metrics"] Switch, Rare, "leaves the metrics out of the statistics";
         ["notify-socket"] Text, Common, "reports to a notification socket";
         ["snmp"] OptionalText, Rare, "answers SNMP requests";
         ["snmp-community"] List, Rare, "the SNMP community";
@@ -95,7 +89,6 @@ planned! {
         ["clock-list" "clocks-list"] Switch, Rare;
         ["loop-list" "loops-list"] Switch, Rare;
         ["plugins-list" "plugin-list"] Switch, Rare, "lists the plugins";
-        ["dump-options"] Switch, Rare, "lists the names of all options";
         ["binary-append-data"] Text, Rare;
         ["cflags"] Switch, Rare;
         ["dot-h"] Switch, Rare;

@@ -253,6 +253,7 @@ impl Master {
             staffing: Vec::new(),
             fifo: Fifo::default(),
             triggers: Triggers::default(),
+            look_at_log: 0,
             stop_at: None,
             crowded_until: None,
             stillborn: 0,

@@ -40,6 +40,8 @@ pub enum Command {
     RewritePidfile,
     /// Open the log file anew.
     ReopenLog,
+    /// Move the log file aside and open a new one.
+    RotateLog,
     /// Have so many workers more, or fewer.
     AddWorkers(i64),
     /// Have so many workers.
@@ -98,7 +100,8 @@ impl Letter {
             b'+' => Self::Command(Command::AddWorkers(1)),
             b'-' => Self::Command(Command::AddWorkers(-1)),
             b'l' => Self::Command(Command::ReopenLog),
-            b'C' | b'L' => Self::Absent("it is not built yet"),
+            b'L' => Self::Command(Command::RotateLog),
+            b'C' => Self::Absent("it is not built yet"),
             b'\n' | b'\r' | b' ' => Self::Blank,
             _ => Self::Unknown,
         }
@@ -126,8 +129,8 @@ impl Master {
                 let written = self.rewrite_pidfile();
                 answer(waiter, &written.map(Into::into));
             }
-            Command::ReopenLog => {
-                let reopened = self.reopen_log();
+            Command::ReopenLog | Command::RotateLog => {
+                let reopened = if command == Command::RotateLog { self.rotate_log() } else { self.reopen_log() };
                 if let Err(error) = &reopened {
                     tracing::error!("{error}");
                 }

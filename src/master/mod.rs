@@ -51,6 +51,7 @@ mod recycle;
 mod reload;
 mod relog;
 mod respawn;
+mod rotate;
 mod shutdown;
 mod sockets;
 mod staff;
@@ -157,6 +158,8 @@ pub struct Master {
     fifo: Fifo,
     /// Files whose change asks for something.
     triggers: Triggers,
+    /// CLOCK_MONOTONIC nanoseconds of the next look at the size of the log file.
+    look_at_log: u64,
     /// CLOCK_MONOTONIC nanoseconds at which the stop that was asked for begins.
     stop_at: Option<u64>,
     /// CLOCK_MONOTONIC nanoseconds until which the workers of the coming generation wait for old ones
@@ -354,6 +357,7 @@ impl Master {
         self.see_to_the_pause();
         self.see_to_the_staff();
         self.look_at_triggers(now);
+        self.look_at_the_log(now);
         self.hang_up_on_the_dead(now);
         self.coming_overdue(now);
         self.end_what_hangs(now);

@@ -39,7 +39,7 @@ impl Master {
         Ok(format!("{} reopened", path.display()))
     }
 
-    fn log_file(&self) -> Option<PathBuf> {
+    pub(super) fn log_file(&self) -> Option<PathBuf> {
         let config = &self.started_with;
         config.daemonize.as_ref().or(config.logto.as_ref()).map(|path| self.directory.join(path))
     }

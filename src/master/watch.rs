@@ -70,6 +70,7 @@ impl Triggers {
             (&reloading.touch_workers_reload, Command::ReloadWorkers),
             (&reloading.touch_chain_reload, Command::ReloadChain),
             (&reloading.touch_logreopen, Command::ReopenLog),
+            (&reloading.touch_logrotate, Command::RotateLog),
         ];
         let touched = lists
             .into_iter()
@@ -116,6 +117,7 @@ impl Touched {
             Command::ReloadWorkers => "workers reload",
             Command::ReloadChain => "chain reload",
             Command::ReopenLog => "log reopen",
+            Command::RotateLog => "log rotation",
             _ => "grace them all",
         };
         tracing::info!("{} - *** {} has been touched... {what} !!! ***", date(), self.shown);
@@ -244,7 +246,8 @@ impl Master {
         }
         // A reload does what the lesser ones would, but for the log.
         let reload = commands.contains(&Command::Reload);
-        commands.retain(|command| !reload || matches!(command, Command::Reload | Command::ReopenLog));
+        let lives_on = |command: &Command| matches!(command, Command::Reload | Command::ReopenLog | Command::RotateLog);
+        commands.retain(|command| !reload || lives_on(command));
         for (at, command) in commands.iter().enumerate() {
             if !commands[..at].contains(command) {
                 self.act(*command, None);

@@ -67,6 +67,14 @@ options! {
     ["log-truncate"] Switch, Logging, Common, "0.2.0", Works
         => log_truncate: bool = false;
 
+    /// rotates the log when it is larger than this many bytes
+    ["log-maxsize"] COUNT, Logging, Common, "0.2.0", Works
+        => log_maxsize: u64 = 0;
+
+    /// moves the log to this file when it is rotated, in place of one named with the time
+    ["log-backupname"] Text, Logging, Common, "0.2.0", Works
+        => log_backupname: Option<String> = None;
+
     /// sets the permissions of the log file, as three or four octal digits
     ["logfile-chmod"] Umask, Logging, Rare, "0.2.0", Works
         => logfile_chmod: Option<u32> = None;

@@ -28,6 +28,10 @@ options! {
     ["touch-logreopen"] List, Processes, Common, "0.2.0", Works
         => touch_logreopen: Vec<String> = Vec::new();
 
+    /// rotates the log when this file is touched
+    ["touch-logrotate"] List, Processes, Common, "0.2.0", Works
+        => touch_logrotate: Vec<String> = Vec::new();
+
     /// reloads when something in this directory changes
     /// Directories below it are not looked at.
     ["fs-reload"] List, Processes, Rare, "0.2.0", Works

@@ -145,6 +145,7 @@ impl Master {
             staffing: Vec::new(),
             fifo,
             triggers: Triggers::default(),
+            look_at_log: 0,
             stop_at: None,
             crowded_until: None,
             stillborn: 0,

@@ -33,7 +33,6 @@ planned! {
         ["brutal-reload-on-fd"] List, Rare;
         ["touch-mules-reload"] List, Rare, "replaces the mules when this file is touched";
         ["touch-spoolers-reload"] List, Rare, "replaces the spoolers when this file is touched";
-        ["touch-logrotate"] List, Common, "rotates the log when this file is touched";
         ["touch-signal"] List, Rare, "raises a signal of the framework when a file is touched";
         ["fs-brutal-reload"] List, Rare, "reloads at once when something in this directory changes";
         ["fs-signal"] List, Rare;

@@ -29,8 +29,6 @@ planned! {
         ["log-master-stream"] Switch, Rare;
         ["log-master-req-stream"] Switch, Rare;
         ["log-reopen"] Switch, Common, "opens the log anew after a reload";
-        ["log-maxsize"] NUMBER, Common, "rotates the log when it is larger than this many bytes";
-        ["log-backupname"] Text, Common, "the name of a log that was rotated";
         ["log-zeromq"] List, Rare;
         ["rsyslog-packet-size"] NUMBER, Rare;
         ["rsyslog-split-messages"] Switch, Rare;

@@ -40,6 +40,8 @@ struct Sentence {
     not_before: u64,
     /// It is killed now, whatever its other cores do.
     at: u64,
+    /// The app is told now, once its stacks are printed: a handler that runs meanwhile changes them.
+    tell: Option<u64>,
     killed: bool,
 }
 
@@ -89,11 +91,15 @@ impl Master {
                 // It answered after all, before it was killed, and ends like any other.
                 (Some(_), None) => self.pardon(pid),
                 (Some(sentence), Some(first)) => {
+                    if sentence.tell.is_some_and(|tell| now >= tell) {
+                        self.harakiri.condemned.insert(pid, Sentence { tell: None, ..sentence });
+                        self.tell_gracefully(pid, &config.lifetimes);
+                    }
                     if now >= sentence.at || (now >= sentence.not_before && others == 0) {
                         tracing::error!("HARAKIRI triggered by worker {id} core {} !!!", first.core);
                         let _ = kill(pid, Signal::SIGKILL);
                         self.ledger.harakiri(id);
-                        self.harakiri.condemned.insert(pid, Sentence { at: now, killed: true, ..sentence });
+                        self.harakiri.condemned.insert(pid, Sentence { at: now, tell: None, killed: true, ..sentence });
                     }
                 }
                 (None, Some(first)) if !self.is_spared(pid, id, first, &config.lifetimes) => {
@@ -147,11 +153,12 @@ impl Master {
         // From here on it accepts nothing. Its siblings have the queue, and soon its replacement.
         let _ = kill(pid, Signal::SIGHUP);
         let sentence = if graceful > 0 {
-            self.tell_gracefully(pid, lifetimes);
-            Sentence { not_before: now + graceful, at: now + graceful, killed: false }
+            let tell = Some(now + LAST_WORDS);
+            Sentence { not_before: now + graceful, at: now + graceful, tell, killed: false }
         } else {
             let latest = overdue.iter().map(|it| it.running.deadline).min().unwrap_or(now);
-            Sentence { not_before: now + LAST_WORDS, at: (latest + GRACE).max(now + LAST_WORDS), killed: false }
+            let at = (latest + GRACE).max(now + LAST_WORDS);
+            Sentence { not_before: now + LAST_WORDS, at, tell: None, killed: false }
         };
         self.harakiri.condemned.insert(pid, sentence);
     }
